@@ -1,0 +1,3 @@
+module tesla2mqtt
+
+go 1.26
