@@ -1,0 +1,42 @@
+package bridge
+
+import "strings"
+
+// topics builds and takes apart the names of the MQTT contract.
+type topics struct{ base string }
+
+func (t topics) bridge(name string) string     { return t.base + "/bridge/" + name }
+func (t topics) car(alias, name string) string { return t.base + "/" + alias + "/" + name }
+func (t topics) result(alias, thing string) string {
+	return t.base + "/" + alias + "/" + thing + "/result"
+}
+func (t topics) set(alias, thing string) string { return t.base + "/" + alias + "/" + thing + "/set" }
+func deviceConfig(prefix, id string) string     { return prefix + "/device/" + id + "/config" }
+
+// parseSet returns the car and the thing of a command topic.
+func (t topics) parseSet(topic string) (alias, thing string, ok bool) {
+	rest, ok := strings.CutPrefix(topic, t.base+"/")
+	if !ok {
+		return "", "", false
+	}
+	parts := strings.Split(rest, "/")
+	if len(parts) != 3 || parts[2] != "set" {
+		return "", "", false
+	}
+	return parts[0], parts[1], true
+}
+
+// SetFilter matches every command topic below base.
+func SetFilter(base string) string { return base + "/+/+/set" }
+
+// StateTopic, InfoTopic and BirthTopic are what the MQTT client itself has to know.
+func StateTopic(base string) string { return topics{base}.bridge("state") }
+
+// InfoTopic says which process is the bridge; a second one shows there.
+func InfoTopic(base string) string { return topics{base}.bridge("info") }
+
+// HealthTopic is what healthcheck reads.
+func HealthTopic(base string) string { return topics{base}.bridge("health") }
+
+// BirthTopic is where Home Assistant says that it has started.
+func BirthTopic(prefix string) string { return prefix + "/status" }

@@ -1,0 +1,69 @@
+package auth
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"regexp"
+	"slices"
+
+	"golang.org/x/oauth2"
+)
+
+// Error is a fault of the login, for errors.As. Its text says what happened and what to do, and holds no secret.
+type Error struct {
+	kind   kind
+	text   string
+	status int // of the token endpoint's answer, 0 for none
+}
+
+type kind string // also the word for it in Status
+
+const (
+	refused       kind = "refused" // by us: nothing was sent
+	notConfigured kind = "not_configured"
+	loginRequired kind = "login_required"
+	failing       kind = "refresh_failing"
+	saveFailing   kind = "save_failing"
+)
+
+// ErrNotConfigured is how it is before the first login.
+var ErrNotConfigured = &Error{kind: notConfigured, text: "there is no Tesla login yet: run the login command"}
+
+func (e *Error) Error() string { return e.text }
+
+// LoginRequired tells that only a person can help: there is no login yet, or it is dead.
+func (e *Error) LoginRequired() bool { return e.kind == notConfigured || e.kind == loginRequired }
+
+// Temporary tells that it may pass without anybody doing anything.
+func (e *Error) Temporary() bool { return e.kind == failing }
+
+func refuse(text string) *Error { return &Error{kind: refused, text: text} }
+
+var (
+	deadCodes = []string{"login_required", "invalid_grant", "unauthorized_client", "invalid_client"}
+	plainCode = regexp.MustCompile(`^[a-z_]{1,40}$`) // no token looks like this
+)
+
+// explain says why a token request failed. It repeats of an answer only the status and the error code, and of transport
+// errors only those made on our side: all else may quote what a server sent, and that may echo our token.
+func explain(err error) *Error {
+	e := &Error{kind: failing, text: "no answer in time, or one that is no token"}
+	if answer, ok := errors.AsType[*oauth2.RetrieveError](err); ok {
+		e.status = answer.Response.StatusCode
+		e.text = fmt.Sprintf("HTTP %d %s", e.status, plainCode.FindString(answer.ErrorCode))
+		if slices.Contains(deadCodes, answer.ErrorCode) {
+			e.kind, e.text = loginRequired, "Tesla no longer accepts this login ("+answer.ErrorCode+"; a password change ends it): run the login command"
+			return e
+		}
+	} else if own, ok := errors.AsType[*Error](err); ok {
+		e.text = own.text
+	} else if op, ok := errors.AsType[*net.OpError](err); ok {
+		e.text = op.Error()
+	} else if cert, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		e.text = cert.Error()
+	}
+	e.text = "token request: " + e.text + "; it is tried again, with the same refresh token"
+	return e
+}

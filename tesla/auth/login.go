@@ -1,0 +1,137 @@
+package auth
+
+import (
+	"cmp"
+	"context"
+	"encoding/base64"
+	"net/url"
+	"regexp"
+	"strings"
+
+	"golang.org/x/oauth2"
+)
+
+const v3 = "/oauth2/v3"
+
+// Login is one attempt of a person to log in with a browser.
+type Login struct {
+	s               *Source
+	state, verifier secret
+}
+
+// StartLogin makes a PKCE verifier and a state for one attempt. It sends nothing.
+func (s *Source) StartLogin() *Login {
+	return &Login{s, hide(oauth2.GenerateVerifier()), hide(oauth2.GenerateVerifier())}
+}
+
+// URL is the address for the person's browser.
+func (l *Login) URL() string {
+	conf := endpoint(cmp.Or(l.s.c.AuthURL, "https://auth.tesla.com") + v3)
+	return conf.AuthCodeURL(l.state.reveal(), oauth2.S256ChallengeOption(l.verifier.reveal()))
+}
+
+// Finish says what the pasted text was taken for, trades it for a token, saves and uses that. A pasted refresh token is
+// renewed once, and so spent. After an error the old login is as it was; only a token that could not be saved is used.
+func (l *Login) Finish(ctx context.Context, text string) (Recognised, error) {
+	p, fault := parse(text)
+	if fault == nil && p.state.reveal() != "" && p.state.reveal() != l.state.reveal() {
+		fault = refuse("the state does not match, nothing was sent: this address belongs to another attempt; open the one printed last")
+	}
+	if fault == nil {
+		p.issuer, fault = l.s.issuer(p.issuer)
+	}
+	if fault == nil {
+		p.verifier = l.verifier
+		if fault = l.s.update(ctx, secret{}, &p.grant); fault == nil {
+			return p.kind, nil
+		}
+	}
+	if fault.LoginRequired() {
+		fault.text = "Tesla does not accept this " + string(p.kind) + ": codes last only minutes and work once, refresh tokens end when used or with a password change; run login again (write refresh_token= before a short refresh token)"
+	}
+	return p.kind, fault
+}
+
+// issuer decides where a login lives. What a pasted text or the file names must be listed; the owner's auth_url then wins.
+func (s *Source) issuer(named string) (string, *Error) {
+	u, err := url.Parse(cmp.Or(named, s.c.AuthURL, "https://auth.tesla.com"))
+	if err != nil || !s.c.Hosts.Allows(u) {
+		return "", refuse("the issuer is not a listed host of Tesla's, nothing was sent: never use an address that somebody sent you")
+	}
+	return cmp.Or(s.c.AuthURL, u.Scheme+"://"+u.Host) + v3, nil
+}
+
+// Recognised is what a pasted text was taken for, to be told to the person.
+type Recognised string
+
+// What a person may paste.
+const (
+	CallbackURL       Recognised = "callback URL"
+	OldCallbackURL    Recognised = "old callback URL"
+	AuthorizationCode Recognised = "authorization code"
+	RefreshToken      Recognised = "refresh token"
+)
+
+type pasted struct {
+	grant
+	kind  Recognised
+	state secret
+}
+
+var (
+	callback = regexp.MustCompile(`(tesla://auth/callback|https://auth\.tesla\.(?:com|cn)/void/callback)\?([^\s'"<>]*)`)
+	named    = regexp.MustCompile(`^"?refresh_token"?[=:]"?`)
+	opaque   = regexp.MustCompile(`^[A-Za-z0-9._~+/=-]{8,}$`)
+	accesses = regexp.MustCompile(`"(aud|scp)"`)
+)
+
+// parse is pure. Codes and refresh tokens look alike (EU_ and hexadecimal digits): codes of 63 characters have been seen and
+// refresh tokens of 67, so up to 64 it is a code. A refresh token that is a JWT has the token endpoint as its audience.
+func parse(text string) (pasted, *Error) {
+	text = strings.Trim(text, " \t\r\n'\"`<>,;")
+	word := strings.Trim(strings.Join(strings.Fields(text), ""), `'"`)
+	if strings.HasPrefix(text, "tesla:") || strings.HasPrefix(text, "https:") {
+		text = word // a terminal broke it into lines; inside other text an address ends at the first blank
+	}
+	m := callback.FindStringSubmatch(text)
+	bare := named.ReplaceAllString(word, "")
+	switch {
+	case len(text) > 16<<10:
+		return pasted{}, refuse("that is longer than 16 KiB: paste only the address that begins with tesla://")
+	case m != nil && m[1] == "tesla://auth/callback":
+		return query(CallbackURL, m[2])
+	case m != nil:
+		return query(OldCallbackURL, m[2])
+	case strings.HasPrefix(word, "code="):
+		return query(AuthorizationCode, word)
+	case !opaque.MatchString(bare):
+		return pasted{}, refuse("that is no callback address, code or refresh token: paste the address that begins with tesla://auth/callback?code=")
+	}
+	// Claims of what is no JWT, or a damaged one, are empty; Tesla will say what it thinks of it.
+	claims, _ := base64.RawURLEncoding.DecodeString(strings.Split(bare+".", ".")[1])
+	if accesses.Match(claims) && !strings.Contains(string(claims), v3+`/token"`) {
+		return pasted{}, refuse("this is an access token, which lasts 8 hours at most: paste the refresh token that came with it")
+	}
+	p := pasted{kind: AuthorizationCode, grant: grant{code: hide(bare)}}
+	if len(bare) > 64 || bare != word {
+		p = pasted{kind: RefreshToken, grant: grant{refresh: hide(bare)}}
+	}
+	if strings.HasPrefix(bare, "CN_") || strings.Contains(string(claims), `"https://auth.tesla.cn/`) {
+		p.issuer = "https://auth.tesla.cn"
+	}
+	return p, nil
+}
+
+func query(kind Recognised, text string) (pasted, *Error) {
+	v, err := url.ParseQuery(text)
+	p := pasted{grant{issuer: v.Get("issuer"), code: hide(v.Get("code"))}, kind, hide(v.Get("state"))}
+	switch e := v.Get("error"); {
+	case err != nil:
+		return p, refuse("the address is damaged: copy it whole and paste it again")
+	case plainCode.MatchString(e):
+		return p, refuse("the login was cancelled, or Tesla refused it (" + e + "): run login again")
+	case !opaque.MatchString(v.Get("code")):
+		return p, refuse("there is no code in this address: copy the one that Tesla sends the browser to after the login")
+	}
+	return p, nil
+}

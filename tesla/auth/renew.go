@@ -1,0 +1,173 @@
+package auth
+
+import (
+	"cmp"
+	"context"
+	"net/http"
+	"time"
+
+	"golang.org/x/oauth2"
+)
+
+// state is what is known about the login at one instant.
+type state struct {
+	tok      token
+	fault    *Error    // why there is no token, or no new one
+	unsaved  *Error    // why tok is only in memory; while it is, the lock file stays ours
+	failures int       // token requests failed in a row
+	next     time.Time // no token request before
+	looked   time.Time // when the file was last read, or its write last tried
+}
+
+func (st *state) dead() bool { return st.fault != nil && st.fault.LoginRequired() }
+
+// usable tells whether there is an access token that lives and is not the refused one ("" for none).
+func (st *state) usable(refused secret) bool {
+	access := st.tok.Access.reveal()
+	return access != "" && access != refused.reveal() && !st.dead() && st.tok.age() < st.tok.life()
+}
+
+// due tells whether to ask Tesla now. Not before 75 % of the life: a renewed token may be worse than one that works.
+func (st *state) due(refused secret) bool {
+	young := st.usable(refused) && st.tok.age() < st.tok.life()*3/4
+	return !young && !st.dead() && !time.Now().Before(st.next)
+}
+
+// gap between token requests; shorter only for the short-lived tokens of a simulator.
+func (st *state) gap() time.Duration { return min(5*time.Minute, st.tok.life()/4) }
+
+// failed notes a token request without success. What was answered with a 4xx is never quickly asked again.
+func (st *state) failed(refused secret, err *Error) {
+	wait := st.gap()
+	if st.usable(refused) {
+		wait = min(wait, st.tok.life()-st.tok.age())
+	} else if err.status/100 != 4 {
+		wait = min(wait, 30*time.Second<<min(st.failures, 4))
+	}
+	st.fault, st.failures, st.next = err, st.failures+1, time.Now().Add(wait)
+}
+
+// get returns an access token that is not the refused one.
+func (s *Source) get(ctx context.Context, refused secret) (secret, error) {
+	st := s.state.Load()
+	since := time.Since(st.looked)
+	stale := since >= 30*time.Second || st.unsaved != nil && since >= 5*time.Second
+	busy := len(s.turn) > 0 && st.usable(refused) // somebody is at it, and this caller need not wait
+	var fault *Error
+	if (stale || st.due(refused)) && !busy {
+		fault = s.update(ctx, refused, nil)
+		st = s.state.Load()
+	}
+	if st.usable(refused) {
+		return st.tok.Access, nil
+	}
+	return secret{}, cmp.Or(st.fault, fault, &Error{kind: failing, text: "the token was renewed only just now: it is tried again within minutes"})
+}
+
+// update brings memory, file and, if need be, Tesla together: for a new login with its grant, else with the refresh token
+// if one is due and no other process has just spent it.
+func (s *Source) update(ctx context.Context, refused secret, login *grant) *Error {
+	select {
+	case s.turn <- struct{}{}:
+		defer func() { <-s.turn }()
+	case <-ctx.Done():
+		return &Error{kind: failing, text: "gave up waiting for the token: " + ctx.Err().Error()}
+	}
+	st := s.look(*s.state.Load())
+	defer func() { s.put(st) }()
+	if login == nil && !st.due(refused) {
+		return nil
+	}
+	wait, cancel := context.WithTimeout(ctx, 35*time.Second) // a little longer than another process may need
+	defer cancel()
+	var t token
+	var fault *Error
+	if _, err := s.lock.TryLockContext(wait, 100*time.Millisecond); err != nil {
+		fault = &Error{kind: failing, text: "no lock on " + lockName + " (" + err.Error() + "): another process holds it, see its log"}
+	} else if st = s.look(st); login != nil {
+		t, fault = s.request(ctx, *login)
+	} else if st.due(refused) {
+		t, fault = s.request(ctx, grant{issuer: st.tok.Issuer, refresh: st.tok.Refresh})
+	} else {
+		return nil
+	}
+	if fault == nil {
+		if st = (state{tok: t}); refused.reveal() != "" {
+			st.next = time.Now().Add(st.gap()) // if Tesla refuses that one too, its age is not the reason
+		}
+		st = s.save(st)
+		return st.unsaved
+	}
+	if login == nil {
+		st.failed(refused, fault)
+		s.c.Log.Warn("the token was not renewed", "err", fault, "failures", st.failures)
+	}
+	return fault
+}
+
+// put is how state changes. The lock is given up unless a token is not saved: then nobody must spend the old one.
+func (s *Source) put(st state) {
+	if s.state.Store(&st); st.unsaved == nil {
+		if err := s.lock.Unlock(); err != nil {
+			s.c.Log.Error("the token lock cannot be given up", "err", err)
+		}
+	}
+}
+
+// look saves what is not saved, or else takes over what another process may have written.
+func (s *Source) look(st state) state {
+	if st.unsaved != nil {
+		return s.save(st)
+	}
+	t, err := s.read()
+	st.looked = time.Now()
+	switch {
+	case err != nil && err.kind == failing && st.tok.Issuer != "":
+		s.c.Log.Warn("token.json cannot be read, the token in memory is used", "err", err)
+	case err != nil:
+		return state{fault: err, looked: st.looked}
+	case t.Access.reveal() != st.tok.Access.reveal() || t.Refresh.reveal() != st.tok.Refresh.reveal():
+		return state{tok: t, looked: st.looked}
+	}
+	return st
+}
+
+func (s *Source) save(st state) state {
+	st.looked, st.unsaved = time.Now(), nil
+	if err := s.write(st.tok); err != nil {
+		st.unsaved = &Error{kind: saveFailing, text: "the new token is only in memory (" + err.Error() + "): make the state folder writable before this program ends, or a new login is needed"}
+		s.c.Log.Error("the new token could not be saved, it is tried again", "err", err)
+	}
+	return st
+}
+
+type grant struct {
+	issuer                  string
+	refresh, code, verifier secret
+}
+
+// request asks exactly once. It does not end with its caller: the answer may hold the only good refresh token.
+func (s *Source) request(ctx context.Context, g grant) (token, *Error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
+	defer cancel()
+	carry := via(func(r *http.Request) (*http.Response, error) { return s.send(r, secret{}) })
+	ctx = context.WithValue(ctx, oauth2.HTTPClient, &http.Client{Transport: carry, CheckRedirect: stay})
+	asked := time.Now()
+	var t *oauth2.Token
+	var err error
+	if g.code.reveal() != "" {
+		t, err = endpoint(g.issuer).Exchange(ctx, g.code.reveal(), oauth2.VerifierOption(g.verifier.reveal()))
+	} else {
+		t, err = endpoint(g.issuer).TokenSource(ctx, &oauth2.Token{RefreshToken: g.refresh.reveal()}).Token()
+	}
+	if err != nil || t.RefreshToken == "" {
+		return token{}, explain(err)
+	}
+	return token{1, hide(t.AccessToken), hide(t.RefreshToken), g.issuer, asked, cmp.Or(max(0, t.ExpiresIn), 8*3600)}, nil
+}
+
+// endpoint asks as Tesla's own app does. With any other AuthStyle the library sends a refused request a second time.
+func endpoint(issuer string) *oauth2.Config {
+	return &oauth2.Config{ClientID: "ownerapi", RedirectURL: "tesla://auth/callback", Scopes: []string{"openid", "email", "offline_access"},
+		Endpoint: oauth2.Endpoint{AuthURL: issuer + "/authorize", TokenURL: issuer + "/token", AuthStyle: oauth2.AuthStyleInParams}}
+}

@@ -1,0 +1,159 @@
+package tesla
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net"
+	"net/http"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+)
+
+// maxText bounds what of Tesla's words gets into an error.
+const maxText = 200
+
+// classOf maps a status and Tesla's words to a class; the table of statuses is the one that TeslaMate and Tesla's own
+// library agree on. A refusal's words decide only where one status has several meanings.
+func classOf(status int, text string) error {
+	has := func(words string) bool { return strings.Contains(strings.ToLower(text), strings.ToLower(words)) }
+	switch status {
+	case http.StatusUnauthorized:
+		return ErrUnauthorized
+	case http.StatusPaymentRequired:
+		return ErrPayment
+	case http.StatusForbidden:
+		switch {
+		case has("vehicle command protocol required"):
+			return ErrSigningRequired
+		case has("EXCEEDED_LIMIT"):
+			return ErrBudget
+		case has("missing scopes"):
+			return ErrMissingScopes
+		case has("forbidden"), has("fleet-api"):
+			return ErrForbidden
+		}
+		return ErrRefused
+	case http.StatusNotFound:
+		return ErrNotFound
+	case http.StatusMethodNotAllowed:
+		return ErrInService
+	case http.StatusRequestTimeout:
+		return ErrAsleep
+	case http.StatusPreconditionFailed:
+		return ErrWrongEndpoint
+	case http.StatusMisdirectedRequest:
+		return ErrWrongRegion
+	case http.StatusTooManyRequests:
+		return ErrRateLimited
+	}
+	if status >= 500 || status == 499 || status < 400 {
+		return ErrTemporary
+	}
+	return ErrRefused
+}
+
+// statusError makes the error of an answer that is not 200. post tells that the request was a command.
+func statusError(resp *http.Response, body []byte, post bool) *Error {
+	text, html := words(body)
+	e := &Error{Class: classOf(resp.StatusCode, text), Status: resp.StatusCode, Text: text}
+	switch {
+	case html && resp.StatusCode == http.StatusForbidden:
+		// A page of the firewall in front of Tesla: it passes, and says nothing about the login.
+		e.Class = ErrTemporary
+	case resp.StatusCode >= 300 && resp.StatusCode < 400:
+		e.Text = "it redirects elsewhere, which is not followed"
+	case resp.StatusCode == http.StatusServiceUnavailable && post:
+		e.Class = ErrAsleep
+	case resp.StatusCode >= 500 || resp.StatusCode == 499:
+		e.Uncertain = post
+	}
+	e.RetryAfter = retryAfter(resp.Header, text)
+	return e
+}
+
+// words returns what a failed answer says for people, and whether it was a page rather than an API's answer.
+func words(body []byte) (text string, html bool) {
+	var answer struct {
+		Error       string `json:"error"`
+		Description string `json:"error_description"`
+	}
+	if json.Unmarshal(body, &answer) == nil {
+		return clean(strings.TrimSpace(answer.Error + " " + answer.Description)), false
+	}
+	plain := strings.TrimSpace(string(body))
+	if strings.HasPrefix(plain, "<") {
+		return "an HTML page instead of JSON", true
+	}
+	return clean(plain), false
+}
+
+// clean cuts text to maxText printable characters.
+func clean(text string) string {
+	text = strings.ToValidUTF8(text, "?")
+	text = strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return ' '
+	}, text)
+	if runes := []rune(text); len(runes) > maxText {
+		return string(runes[:maxText]) + "…"
+	}
+	return text
+}
+
+var retryIn = regexp.MustCompile(`(?i)retry in (\d{1,9}) seconds`)
+
+// maxRetryAfter bounds what we believe: 16.8 hours have been seen (TeslaMate#3957), a week has not.
+const maxRetryAfter = 7 * 24 * time.Hour
+
+// retryAfter takes the largest of what the headers and the body ask for; they have been seen to disagree
+// (fleet-telemetry#184).
+func retryAfter(h http.Header, text string) time.Duration {
+	asked := []string{h.Get("Retry-After")}
+	if h.Get("RateLimit-Remaining") == "0" {
+		asked = append(asked, h.Get("RateLimit-Reset"))
+	}
+	if m := retryIn.FindStringSubmatch(text); m != nil {
+		asked = append(asked, m[1])
+	}
+	var longest time.Duration
+	for _, s := range asked {
+		n, err := strconv.ParseInt(strings.TrimSpace(s), 10, 32)
+		if err == nil && n > 0 {
+			longest = max(longest, time.Duration(n)*time.Second)
+		}
+	}
+	return min(longest, maxRetryAfter)
+}
+
+// transportError makes the error of a call that got no answer, or only part of one. Unless it is certain that nothing
+// was sent, a command may have been carried out.
+func transportError(err error, post bool) *Error {
+	var login interface{ LoginRequired() bool }
+	if errors.As(err, &login) {
+		// The token was not to be had, so the request was never sent.
+		if login.LoginRequired() {
+			return &Error{Class: ErrLoginRequired, Text: clean(err.Error()), cause: err}
+		}
+		return &Error{Class: ErrTemporary, Text: clean(err.Error()), cause: err}
+	}
+	text := clean(err.Error())
+	if errors.Is(err, context.DeadlineExceeded) {
+		text = "no answer in time"
+	}
+	return &Error{Class: ErrTemporary, Text: text, Uncertain: post && !notSent(err), cause: err}
+}
+
+// notSent tells that no connection came about.
+func notSent(err error) bool {
+	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "dial" {
+		return true
+	}
+	_, dns := errors.AsType[*net.DNSError](err)
+	return dns
+}

@@ -1,0 +1,219 @@
+// Package tesla speaks Tesla's Owner API: it lists the cars of an account, reads their state and charging, and gives
+// unsigned commands.
+//
+// It holds no credential. The http.Client it is given adds the token, and follows no redirect; this package decides
+// neither when to read nor what to command, logs nothing, and repeats nothing by itself. What Tesla answers is bounded,
+// and anything in it that is missing or of an unexpected type is "not told".
+package tesla
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+)
+
+const (
+	// callTimeout bounds one call, token refresh included.
+	callTimeout = 30 * time.Second
+	// maxBody bounds one answer; vehicle_data is about 5 kB.
+	maxBody = 1 << 20
+)
+
+// Client calls the Owner API. It is safe for concurrent use.
+type Client struct {
+	http  *http.Client
+	base  func() string
+	hold  hold
+	usage usage
+}
+
+// NewClient returns a client that sends through h, which must add the token and must not follow redirects. base returns
+// the API's address without a trailing slash; it may change when a new login belongs to another region.
+func NewClient(h *http.Client, base func() string) *Client {
+	return &Client{http: h, base: base}
+}
+
+// Vehicles lists the cars of the account; other products (solar, batteries) are left out. The cars are not touched.
+func (c *Client) Vehicles(ctx context.Context) ([]Vehicle, error) {
+	response, err := c.call(ctx, classList, http.MethodGet, "/api/1/products", nil)
+	if err != nil {
+		return nil, fmt.Errorf("list the cars: %w", err)
+	}
+	var entries []json.RawMessage
+	if json.Unmarshal(response, &entries) != nil {
+		return nil, fmt.Errorf("list the cars: %w", &Error{Class: ErrTemporary, Text: "the answer is not a list"})
+	}
+	var cars []Vehicle
+	for _, entry := range entries {
+		if v, _, ok := decodeVehicle(entry); ok && v.VIN != "" {
+			cars = append(cars, v)
+		}
+	}
+	return cars, nil
+}
+
+// State says whether the car is online. It is answered by the cloud and never touches the car.
+func (c *Client) State(ctx context.Context, id int64) (VehicleState, error) {
+	response, err := c.call(ctx, classState, http.MethodGet, fmt.Sprintf("/api/1/vehicles/%d", id), nil)
+	if err != nil {
+		return StateUnknown, fmt.Errorf("read the car's state: %w", err)
+	}
+	_, state, ok := decodeVehicle(response)
+	if !ok {
+		return StateUnknown, fmt.Errorf("read the car's state: %w", &Error{Class: ErrTemporary, Text: "the answer names no car"})
+	}
+	return state, nil
+}
+
+// ChargeState reads the charging from the car. It does not wake a sleeping one (ErrAsleep) but keeps an idle one awake.
+func (c *Client) ChargeState(ctx context.Context, id int64) (ChargeState, error) {
+	path := fmt.Sprintf("/api/1/vehicles/%d/vehicle_data?endpoints=charge_state", id)
+	response, err := c.call(ctx, classData, http.MethodGet, path, nil)
+	if err != nil {
+		return ChargeState{}, fmt.Errorf("read the charging: %w", err)
+	}
+	state, err := decodeChargeState(response)
+	if err != nil {
+		return ChargeState{}, fmt.Errorf("read the charging: %w", &Error{Class: ErrTemporary, Text: err.Error()})
+	}
+	return state, nil
+}
+
+// Do gives the car one command, once. A *Refusal is the car's own no. After an error for which MayHaveSucceeded holds,
+// only a read can tell what became of it. Wake returns when Tesla has taken the request; the car needs 10 to 60 s more.
+func (c *Client) Do(ctx context.Context, id int64, cmd Command) error {
+	name, body, err := encode(cmd)
+	if err != nil {
+		return err
+	}
+	class, path := classCommand, fmt.Sprintf("/api/1/vehicles/%d/command/%s", id, name)
+	if cmd.Thing == Wake {
+		class, path = classWake, fmt.Sprintf("/api/1/vehicles/%d/wake_up", id)
+	}
+	if name == "charge_stop" {
+		// Whoever stops a charge must be heard, whatever Tesla asked us to wait.
+		class = classStop
+	}
+	response, err := c.call(ctx, class, http.MethodPost, path, body)
+	if err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	if cmd.Thing == Wake {
+		return nil
+	}
+	return verdict(name, response)
+}
+
+// encode returns the endpoint and the body of a command.
+func encode(cmd Command) (name string, body any, err error) {
+	switch cmd.Thing {
+	case ChargeAmps:
+		return "set_charging_amps", map[string]int{"charging_amps": cmd.Value}, nil
+	case ChargeLimit:
+		return "set_charge_limit", map[string]int{"percent": cmd.Value}, nil
+	case Charging:
+		name = map[int]string{On: "charge_start", Off: "charge_stop"}[cmd.Value]
+	case ChargePort:
+		name = map[int]string{On: "charge_port_door_open", Off: "charge_port_door_close"}[cmd.Value]
+	case Wake:
+		name = "wake_up"
+	}
+	if name == "" {
+		return "", nil, fmt.Errorf("no such command: %s %d", cmd.Thing, cmd.Value)
+	}
+	return name, struct{}{}, nil
+}
+
+// verdict reads what the car made of a command.
+func verdict(name string, response []byte) error {
+	var answer struct {
+		Result *bool  `json:"result"`
+		Reason string `json:"reason"`
+	}
+	if json.Unmarshal(response, &answer) != nil || answer.Result == nil {
+		return fmt.Errorf("%s: %w", name, &Error{Class: ErrTemporary, Text: "the answer has no result", Uncertain: true})
+	}
+	if *answer.Result {
+		return nil
+	}
+	reason := clean(strings.TrimPrefix(answer.Reason, "car could not execute command: "))
+	if strings.Contains(reason, "unsigned_cmds_hardlocked") {
+		return fmt.Errorf("%s: %w", name, &Error{Class: ErrSigningRequired, Text: reason})
+	}
+	return fmt.Errorf("%s: %w", name, &Refusal{Reason: reason})
+}
+
+// call sends one request and returns the "response" member of its answer.
+func (c *Client) call(ctx context.Context, class class, method, path string, body any) (json.RawMessage, error) {
+	if err := c.hold.check(time.Now()); err != nil && class != classStop {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	c.usage.count(class)
+	response, err := c.send(ctx, method, path, body)
+	if err != nil {
+		c.usage.failed(err)
+		c.hold.note(err, time.Now())
+		return nil, err
+	}
+	return response, nil
+}
+
+func (c *Client) send(ctx context.Context, method, path string, body any) (json.RawMessage, *Error) {
+	post := method == http.MethodPost
+	req, err := c.request(ctx, method, path, body)
+	if err != nil {
+		return nil, &Error{Class: ErrTemporary, Text: err.Error(), cause: err}
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return nil, transportError(err, post)
+	}
+	defer resp.Body.Close()
+	data, err := io.ReadAll(io.LimitReader(resp.Body, maxBody+1))
+	if resp.StatusCode != http.StatusOK {
+		// Half an error page still tells its status.
+		return nil, statusError(resp, data[:min(len(data), maxBody)], post)
+	}
+	if err == nil && len(data) > maxBody {
+		err = errors.New("the answer is longer than 1 MiB")
+	}
+	if err != nil {
+		return nil, transportError(err, post)
+	}
+	var answer struct {
+		Response json.RawMessage `json:"response"`
+	}
+	if json.Unmarshal(data, &answer) != nil || len(answer.Response) == 0 || string(answer.Response) == "null" {
+		text, _ := words(data)
+		return nil, &Error{Class: ErrTemporary, Status: resp.StatusCode, Text: "unexpected answer: " + text, Uncertain: post}
+	}
+	return answer.Response, nil
+}
+
+func (c *Client) request(ctx context.Context, method, path string, body any) (*http.Request, error) {
+	var payload io.Reader
+	if body != nil {
+		encoded, err := json.Marshal(body)
+		if err != nil {
+			return nil, err
+		}
+		payload = bytes.NewReader(encoded)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, c.base()+path, payload)
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Accept", "application/json")
+	if body != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	return req, nil
+}

@@ -1,0 +1,118 @@
+package tesla
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// The classes of failure, one for each thing that a user or the bridge has to do differently. Texts are for people;
+// Advice says what to do.
+var (
+	ErrLoginRequired   = errors.New("login required")
+	ErrUnauthorized    = errors.New("Tesla refused the access token")
+	ErrAsleep          = errors.New("car asleep or offline")
+	ErrInService       = errors.New("car in service")
+	ErrNotFound        = errors.New("car not in this account")
+	ErrForbidden       = errors.New("Tesla refuses this client")
+	ErrSigningRequired = errors.New("car accepts signed commands only")
+	ErrBudget          = errors.New("Tesla's billing limit is reached")
+	ErrMissingScopes   = errors.New("login lacks a permission")
+	ErrPayment         = errors.New("Tesla asks for a payment")
+	ErrWrongEndpoint   = errors.New("Tesla has closed this endpoint")
+	ErrWrongRegion     = errors.New("account belongs to another region")
+	ErrRateLimited     = errors.New("too many requests")
+	ErrTemporary       = errors.New("Tesla is not answering properly")
+	ErrRefused         = errors.New("Tesla refused the request")
+)
+
+// advice says for each class what the user can do.
+var advice = []struct {
+	class error
+	words string
+}{
+	{ErrLoginRequired, "run: tesla2mqtt login"},
+	{ErrUnauthorized, "if it stays, run: tesla2mqtt login"},
+	{ErrAsleep, "wait until it wakes, or send wake"},
+	{ErrInService, "wait until service hands it back"},
+	{ErrNotFound, "check that the account still has this car"},
+	{ErrForbidden, "refreshing does not help; try a new login, tesla.tls_min, tesla.tls_max or tesla.http2; see README, Limits"},
+	{ErrSigningRequired, "this car cannot be steered by the Owner API; reading goes on"},
+	{ErrBudget, "raise the billing limit at developer.tesla.com or wait for the next month"},
+	{ErrMissingScopes, "log in again and grant what is asked"},
+	{ErrPayment, "check the payment method at developer.tesla.com"},
+	{ErrWrongEndpoint, "an update of tesla2mqtt may be needed"},
+	{ErrWrongRegion, "check tesla.api_url, or log in at the issuer of your region"},
+	{ErrRateLimited, "nothing: it is tried again when Tesla allows it"},
+	{ErrTemporary, "nothing: it is tried again by itself"},
+}
+
+// Advice returns what the user can do about err, or "".
+func Advice(err error) string {
+	for _, a := range advice {
+		if errors.Is(err, a.class) {
+			return a.words
+		}
+	}
+	return ""
+}
+
+// Error is a call that failed before the car itself could answer.
+type Error struct {
+	// Class is one of the sentinels of this package.
+	Class error
+	// Status is the HTTP status, 0 if there was none.
+	Status int
+	// Text is what Tesla said, cut and without control characters, or what went wrong on the way.
+	Text string
+	// RetryAfter is how long Tesla asked us to wait, 0 if it did not say.
+	RetryAfter time.Duration
+	// Uncertain is true if the request may have been carried out all the same.
+	Uncertain bool
+
+	cause error
+}
+
+// Error says the class, the status and Tesla's words.
+func (e *Error) Error() string {
+	text := e.Class.Error()
+	if e.Status != 0 {
+		text = fmt.Sprintf("%s (HTTP %d)", text, e.Status)
+	}
+	if e.Text != "" {
+		text += ": " + e.Text
+	}
+	if e.RetryAfter > 0 {
+		text += fmt.Sprintf("; not again for %s", e.RetryAfter.Round(time.Second))
+	}
+	return text
+}
+
+// Unwrap leads to the class and to what caused it.
+func (e *Error) Unwrap() []error {
+	if e.cause == nil {
+		return []error{e.Class}
+	}
+	return []error{e.Class, e.cause}
+}
+
+// Refusal is the car's own no to a command, in its own word: complete, disconnected, is_charging, …
+type Refusal struct{ Reason string }
+
+// Error quotes the reason.
+func (r *Refusal) Error() string { return "the car refused: " + r.Reason }
+
+// MayHaveSucceeded tells that a command whose call returned err may have been carried out: it must be confirmed by a
+// read and never be sent again blindly.
+func MayHaveSucceeded(err error) bool {
+	e, ok := errors.AsType[*Error](err)
+	return ok && e.Uncertain
+}
+
+// RetryAfter returns how long Tesla asked us to wait, or 0.
+func RetryAfter(err error) time.Duration {
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e.RetryAfter
+	}
+	return 0
+}

@@ -1,0 +1,63 @@
+package tesla
+
+import (
+	"errors"
+	"sync"
+	"time"
+)
+
+// hold remembers that Tesla, or good sense, asked us not to call for a while. It is the account's, not a car's: a
+// second car must not go on knocking.
+type hold struct {
+	mu    sync.Mutex
+	until time.Time
+	err   *Error
+}
+
+// How long to keep away where Tesla did not say (TeslaMate's figures; the last is ours: whether a client is liked
+// changes in days, not in minutes).
+const (
+	holdRateLimited = 5 * time.Minute
+	holdBudget      = 15 * time.Minute
+	holdForbidden   = time.Hour
+)
+
+// holdFor returns how long an error asks us to keep away from all of Tesla's API.
+func holdFor(err error) time.Duration {
+	wait := RetryAfter(err)
+	switch {
+	case errors.Is(err, ErrRateLimited):
+		if wait > 0 {
+			return wait
+		}
+		return holdRateLimited
+	case errors.Is(err, ErrBudget), errors.Is(err, ErrPayment):
+		return max(wait, holdBudget)
+	case errors.Is(err, ErrForbidden):
+		return max(wait, holdForbidden)
+	}
+	return 0
+}
+
+// check returns the error that is still in force, with the time that is left, or nil.
+func (h *hold) check(now time.Time) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.err == nil || !now.Before(h.until) {
+		return nil
+	}
+	e := *h.err
+	e.RetryAfter = h.until.Sub(now)
+	e.Uncertain = false
+	return &e
+}
+
+func (h *hold) note(err *Error, now time.Time) {
+	wait := holdFor(err)
+	if wait == 0 {
+		return
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.until, h.err = now.Add(wait), err
+}
