@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"math"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
@@ -25,7 +26,7 @@ type Document struct {
 	ChargeAmpsMax        *int       `json:"charge_amps_max"`      // A
 	ChargerActualCurrent *int       `json:"charger_actual_current"`
 	ChargerVoltage       *int       `json:"charger_voltage"` // V, of one phase
-	ChargerPhases        *int       `json:"charger_phases"`  // 1 or 3, 2 never
+	ChargerPhases        *int       `json:"charger_phases"`  // 1, 2 or 3
 	ChargerPower         *float64   `json:"charger_power"`   // kW
 	ChargeEnergyAdded    *float64   `json:"charge_energy_added"`
 	ChargeEnergyTotal    *float64   `json:"charge_energy_total"` // kWh, our own counter, never falls
@@ -39,11 +40,10 @@ type Document struct {
 	Source               *string    `json:"source"`
 }
 
-// KmPerMile converts Tesla's miles, which do not follow the car's display.
+// kmPerMile converts Tesla's miles, which do not follow the car's display.
 const kmPerMile = 1.609344
 
-// ChargingStates and VehicleStates list every value that the keys of the same names can take; Home Assistant's enum
-// sensors must know them all.
+// These list every value that the keys of the same names can take; Home Assistant's enum sensors must know them all.
 var (
 	chargingStates = []string{"disconnected", "no_power", "starting", "charging", "complete", "stopped", "calibrating", "unknown"}
 	vehicleStates  = []string{"online", "asleep", "offline", "unknown"}
@@ -61,6 +61,7 @@ var cableWords = map[string]string{"IEC": "iec", "SAE": "sae", "GB_AC": "gb_ac",
 // update returns d with what a read of the car told. What describes a moment (current, voltage, power) is null where
 // the car leaves it out; what lasts (levels, set points) keeps its last value.
 func (d Document) update(c tesla.ChargeState, source string, readAt time.Time) Document {
+	c.BatteryRange, c.ChargeEnergyAdded = measured(c.BatteryRange), measured(c.ChargeEnergyAdded)
 	d.updateCharging(c)
 	keep(&d.BatteryLevel, c.BatteryLevel)
 	keep(&d.UsableBatteryLevel, c.UsableBatteryLevel)
@@ -80,10 +81,8 @@ func (d Document) update(c tesla.ChargeState, source string, readAt time.Time) D
 	d.ScheduledStart = utc(c.ScheduledChargingStartTime)
 	d.FastCharger = c.FastChargerPresent
 	d.AtHome = c.AtHome
-	if c.Timestamp.IsZero() {
+	if d.LastUpdate = utc(&c.Timestamp); d.LastUpdate == nil {
 		d.LastUpdate = utc(&readAt)
-	} else {
-		d.LastUpdate = utc(&c.Timestamp)
 	}
 	d.Source = &source
 	return d
@@ -118,6 +117,9 @@ func (d *Document) updateCharging(c tesla.ChargeState) {
 
 // withState returns d with what the cloud says of the car's state.
 func (d Document) withState(s tesla.VehicleState) Document {
+	if !slices.Contains(vehicleStates, string(s)) {
+		s = tesla.StateUnknown
+	}
 	d.VehicleState = new(string(s))
 	return d
 }
@@ -162,8 +164,18 @@ func keep[T any](to **T, seen *T) {
 	}
 }
 
+// measured drops what is no measurement: JSON has no NaN, and neither range nor energy is below 0. It cuts what a car's
+// single precision appends (7.42 arrives as 7.420000076).
+func measured(v *float64) *float64 {
+	if v == nil || !(*v >= 0 && *v < 1e9) {
+		return nil
+	}
+	return new(round(*v, 3))
+}
+
+// utc also drops years that JSON's times cannot hold.
 func utc(t *time.Time) *time.Time {
-	if t == nil || t.IsZero() {
+	if t == nil || t.IsZero() || t.Unix() < 0 || t.Year() > 9998 {
 		return nil
 	}
 	return new(t.UTC().Truncate(time.Second))

@@ -272,6 +272,19 @@ func TestRefusedSubscriptionIsSaid(t *testing.T) {
 	})
 }
 
+// Where the access rules let us only write our state, a late will is not seen; it is overwritten all the same.
+func TestInvariant6StateThatCannotBeRead(t *testing.T) {
+	inBubble(t, nil, func(t *testing.T, b *bench) {
+		b.broker.Authorize(func(_, topic string, write bool) bool { return write || topic != stateTopic })
+		b.start()
+		if err := b.broker.Publish(stateTopic, "offline", true); err != nil {
+			t.Fatal(err)
+		}
+		b.after(61 * time.Second)
+		b.wantTruth(map[string]string{stateTopic: "online"})
+	})
+}
+
 func TestNewerInstanceMakesUsStepBack(t *testing.T) {
 	inBubble(t, nil, func(t *testing.T, b *bench) {
 		b.client.Publish(infoTopic, []byte("ours"), true)
@@ -361,6 +374,7 @@ func TestTwoInstancesDoNotFightForLong(t *testing.T) {
 			t.Errorf("%d reconnects within an hour", losses)
 		}
 		b.after(3 * time.Minute)
+		wantEqual(t, "clients", b.broker.Clients(), []string{"bridge"})
 		b.wantState(StateConnected)
 		b.wantTruth(map[string]string{stateTopic: "online"})
 	})

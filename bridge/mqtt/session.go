@@ -17,6 +17,7 @@ const (
 	offlineTimeout = 2 * time.Second        // for the broker to acknowledge "offline"
 	goodbye        = 250 * time.Millisecond // for paho to write DISCONNECT
 	repairPause    = time.Second            // between two repairs, should something keep overwriting us
+	repeatPause    = time.Minute            // between two "online", where the broker does not let us read our state
 )
 
 // session is one connection. Its run goroutine owns it; receive, on paho's goroutine, only signals to it.
@@ -90,6 +91,8 @@ func (s *session) run(ctx context.Context) (clean bool, err error) {
 	s.client.out.restart()
 	again, mend := stoppedTimer(), stoppedTimer()
 	var mended time.Time
+	repeat := time.NewTicker(repeatPause)
+	defer repeat.Stop()
 	for {
 		s.fill()
 		select {
@@ -110,6 +113,8 @@ func (s *session) run(ctx context.Context) (clean bool, err error) {
 			mended = time.Now()
 			s.announce()
 			s.client.out.resend(s.client.o.InfoTopic)
+		case <-repeat.C:
+			s.announce()
 		case <-s.birth:
 			again.Reset(time.Second + rand.N(4*time.Second)) // every bridge of the house does the same now
 		case <-again.C:

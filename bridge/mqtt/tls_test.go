@@ -20,6 +20,10 @@ import (
 	"testing"
 	"time"
 
+	mochi "github.com/mochi-mqtt/server/v2"
+	"github.com/mochi-mqtt/server/v2/hooks/auth"
+	"github.com/mochi-mqtt/server/v2/listeners"
+
 	"tesla2mqtt/bridge/mqtt/mqtttest"
 )
 
@@ -172,6 +176,44 @@ func TestTLS(t *testing.T) {
 	}
 }
 
+func TestWebsocket(t *testing.T) {
+	server := mochi.New(&mochi.Options{InlineClient: true, Logger: slog.New(slog.DiscardHandler)})
+	if err := server.AddHook(&auth.AllowHook{}, nil); err != nil {
+		t.Fatal(err)
+	}
+	ours := newAuthority(t, "ca")
+	ours.server("server")
+	cert, err := tls.LoadX509KeyPair(ours.file("server.pem"), ours.file("server.key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	plain, secure := "127.0.0.1:"+freePort(t), "127.0.0.1:"+freePort(t)
+	for _, c := range []listeners.Config{
+		{ID: "ws", Address: plain},
+		{ID: "wss", Address: secure, TLSConfig: &tls.Config{Certificates: []tls.Certificate{cert}}},
+	} {
+		if err := server.AddListener(listeners.NewWebsocket(c)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := server.Serve(); err != nil {
+		t.Fatal(err)
+	}
+	defer server.Close()
+	c, stop := run(t, Options{URL: "ws://" + plain, ClientID: "bridge", StateTopic: stateTopic})
+	c.Publish("greeting", []byte("hello"), true)
+	waitFor(t, c, func(s Stats) bool { return s.State == StateConnected })
+	stop()
+	o := Options{URL: "wss://localhost:" + strings.TrimPrefix(secure, "127.0.0.1:"), ClientID: "x", CAFile: ours.file("ca.pem")}
+	if got, err := Fetch(t.Context(), o, "greeting"); err != nil || string(got) != "hello" {
+		t.Errorf("got %q, %v", got, err)
+	}
+	o.CAFile = ""
+	if _, err := Fetch(t.Context(), o, "greeting"); err == nil || !strings.Contains(err.Error(), "certificate") {
+		t.Errorf("without our CA: %v", err)
+	}
+}
+
 // A renewed CA file is read for the next connection.
 func TestTLSFilesAreReadAgain(t *testing.T) {
 	ours, others := newAuthority(t, "ca"), newAuthority(t, "ca")
@@ -210,6 +252,7 @@ func waitFor(t *testing.T, c *Client, ok func(Stats) bool) {
 	for !ok(c.Stats()) {
 		select {
 		case <-c.Changes():
+		case <-time.After(20 * time.Millisecond): // counters are not signalled
 		case <-limit:
 			t.Fatalf("waited too long; stats are %+v", c.Stats())
 		}

@@ -111,7 +111,7 @@ func TestFramesRefuseNonsense(t *testing.T) {
 		{"huge packet of another type", []byte{0x90, 0xff, 0xff, 0x7f}, "type 9"},
 		{"malformed length", []byte{0x30, 0xff, 0xff, 0xff, 0xff, 0x01}, "malformed length"},
 		{"ends in the length", []byte{0x30, 0xff}, "EOF"},
-		{"ends while skipping", publishPacket(t, "a", 1 << 20)[:maxFrame+100], "EOF"},
+		{"ends while skipping", publishPacket(t, "a", 1<<20)[:maxFrame+100], "EOF"},
 	}
 	for _, r := range rows {
 		t.Run(r.name, func(t *testing.T) {

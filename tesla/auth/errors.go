@@ -1,14 +1,14 @@
 package auth
 
 import (
-	"crypto/tls"
 	"errors"
 	"fmt"
-	"net"
 	"regexp"
 	"slices"
 
 	"golang.org/x/oauth2"
+
+	"tesla2mqtt/tesla/auth/hosts"
 )
 
 // Error is a fault of the login, for errors.As. Its text says what happened and what to do, and holds no secret.
@@ -37,7 +37,7 @@ func (e *Error) Error() string { return e.text }
 func (e *Error) LoginRequired() bool { return e.kind == notConfigured || e.kind == loginRequired }
 
 // Temporary tells that it may pass without anybody doing anything.
-func (e *Error) Temporary() bool { return e.kind == failing }
+func (e *Error) Temporary() bool { return e.kind == failing || e.kind == saveFailing }
 
 func refuse(text string) *Error { return &Error{kind: refused, text: text} }
 
@@ -46,24 +46,16 @@ var (
 	plainCode = regexp.MustCompile(`^[a-z_]{1,40}$`) // no token looks like this
 )
 
-// explain says why a token request failed. It repeats of an answer only the status and the error code, and of transport
-// errors only those made on our side: all else may quote what a server sent, and that may echo our token.
+// explain says why a token request failed. Of an answer it repeats only status and error code: the rest may echo our token.
 func explain(err error) *Error {
-	e := &Error{kind: failing, text: "no answer in time, or one that is no token"}
+	const retried = "; it is tried again, with the same refresh token"
+	e := &Error{kind: failing, text: "token request: " + hosts.Cause(err) + retried}
 	if answer, ok := errors.AsType[*oauth2.RetrieveError](err); ok {
 		e.status = answer.Response.StatusCode
-		e.text = fmt.Sprintf("HTTP %d %s", e.status, plainCode.FindString(answer.ErrorCode))
+		e.text = fmt.Sprintf("token request: HTTP %d %s%s", e.status, plainCode.FindString(answer.ErrorCode), retried)
 		if slices.Contains(deadCodes, answer.ErrorCode) {
 			e.kind, e.text = loginRequired, "Tesla no longer accepts this login ("+answer.ErrorCode+"; a password change ends it): run the login command"
-			return e
 		}
-	} else if own, ok := errors.AsType[*Error](err); ok {
-		e.text = own.text
-	} else if op, ok := errors.AsType[*net.OpError](err); ok {
-		e.text = op.Error()
-	} else if cert, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
-		e.text = cert.Error()
 	}
-	e.text = "token request: " + e.text + "; it is tried again, with the same refresh token"
 	return e
 }

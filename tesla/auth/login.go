@@ -9,32 +9,32 @@ import (
 	"strings"
 
 	"golang.org/x/oauth2"
-)
 
-const v3 = "/oauth2/v3"
+	"tesla2mqtt/tesla/auth/secret"
+)
 
 // Login is one attempt of a person to log in with a browser.
 type Login struct {
 	s               *Source
-	state, verifier secret
+	state, verifier secret.Text
 }
 
 // StartLogin makes a PKCE verifier and a state for one attempt. It sends nothing.
 func (s *Source) StartLogin() *Login {
-	return &Login{s, hide(oauth2.GenerateVerifier()), hide(oauth2.GenerateVerifier())}
+	return &Login{s, secret.Hide(oauth2.GenerateVerifier()), secret.Hide(oauth2.GenerateVerifier())}
 }
 
 // URL is the address for the person's browser.
 func (l *Login) URL() string {
 	conf := endpoint(cmp.Or(l.s.c.AuthURL, "https://auth.tesla.com") + v3)
-	return conf.AuthCodeURL(l.state.reveal(), oauth2.S256ChallengeOption(l.verifier.reveal()))
+	return conf.AuthCodeURL(l.state.Reveal(), oauth2.S256ChallengeOption(l.verifier.Reveal()))
 }
 
 // Finish says what the pasted text was taken for, trades it for a token, saves and uses that. A pasted refresh token is
 // renewed once, and so spent. After an error the old login is as it was; only a token that could not be saved is used.
 func (l *Login) Finish(ctx context.Context, text string) (Recognised, error) {
 	p, fault := parse(text)
-	if fault == nil && p.state.reveal() != "" && p.state.reveal() != l.state.reveal() {
+	if fault == nil && p.state.Reveal() != "" && p.state.Reveal() != l.state.Reveal() {
 		fault = refuse("the state does not match, nothing was sent: this address belongs to another attempt; open the one printed last")
 	}
 	if fault == nil {
@@ -42,7 +42,7 @@ func (l *Login) Finish(ctx context.Context, text string) (Recognised, error) {
 	}
 	if fault == nil {
 		p.verifier = l.verifier
-		if fault = l.s.update(ctx, secret{}, &p.grant); fault == nil {
+		if fault = l.s.update(ctx, secret.Text{}, &p.grant); fault == nil {
 			return p.kind, nil
 		}
 	}
@@ -75,11 +75,11 @@ const (
 type pasted struct {
 	grant
 	kind  Recognised
-	state secret
+	state secret.Text
 }
 
 var (
-	callback = regexp.MustCompile(`(tesla://auth/callback|https://auth\.tesla\.(?:com|cn)/void/callback)\?([^\s'"<>]*)`)
+	callback = regexp.MustCompile(`(tesla|https)://(?:auth/callback|auth\.tesla\.(?:com|cn)/void/callback)\?([^\s'"<>]*)`)
 	named    = regexp.MustCompile(`^"?refresh_token"?[=:]"?`)
 	opaque   = regexp.MustCompile(`^[A-Za-z0-9._~+/=-]{8,}$`)
 	accesses = regexp.MustCompile(`"(aud|scp)"`)
@@ -98,10 +98,8 @@ func parse(text string) (pasted, *Error) {
 	switch {
 	case len(text) > 16<<10:
 		return pasted{}, refuse("that is longer than 16 KiB: paste only the address that begins with tesla://")
-	case m != nil && m[1] == "tesla://auth/callback":
-		return query(CallbackURL, m[2])
 	case m != nil:
-		return query(OldCallbackURL, m[2])
+		return query(map[string]Recognised{"tesla": CallbackURL, "https": OldCallbackURL}[m[1]], m[2])
 	case strings.HasPrefix(word, "code="):
 		return query(AuthorizationCode, word)
 	case !opaque.MatchString(bare):
@@ -112,9 +110,9 @@ func parse(text string) (pasted, *Error) {
 	if accesses.Match(claims) && !strings.Contains(string(claims), v3+`/token"`) {
 		return pasted{}, refuse("this is an access token, which lasts 8 hours at most: paste the refresh token that came with it")
 	}
-	p := pasted{kind: AuthorizationCode, grant: grant{code: hide(bare)}}
+	p := pasted{kind: AuthorizationCode, grant: grant{code: secret.Hide(bare)}}
 	if len(bare) > 64 || bare != word {
-		p = pasted{kind: RefreshToken, grant: grant{refresh: hide(bare)}}
+		p = pasted{kind: RefreshToken, grant: grant{refresh: secret.Hide(bare)}}
 	}
 	if strings.HasPrefix(bare, "CN_") || strings.Contains(string(claims), `"https://auth.tesla.cn/`) {
 		p.issuer = "https://auth.tesla.cn"
@@ -124,7 +122,7 @@ func parse(text string) (pasted, *Error) {
 
 func query(kind Recognised, text string) (pasted, *Error) {
 	v, err := url.ParseQuery(text)
-	p := pasted{grant{issuer: v.Get("issuer"), code: hide(v.Get("code"))}, kind, hide(v.Get("state"))}
+	p := pasted{grant{issuer: v.Get("issuer"), code: secret.Hide(v.Get("code"))}, kind, secret.Hide(v.Get("state"))}
 	switch e := v.Get("error"); {
 	case err != nil:
 		return p, refuse("the address is damaged: copy it whole and paste it again")

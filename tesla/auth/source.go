@@ -1,3 +1,26 @@
+// Package auth holds everything about the Tesla login: how it is made, kept, renewed and sent. No other part of this program
+// sees a token. Its package hosts knows who may be talked to, its package secret the text that does not print.
+//
+// Secrets: the refresh token is the whole Tesla account (locate, unlock, drive) for months, the access token the same for
+// 8 hours; an authorization code with its PKCE verifier becomes both. No password passes through here.
+//
+// Kept: in memory, and in plain text in token.json (0600) in the state folder. Whoever reads that file has the login. To end
+// a login for good revoke it in the Tesla account; to make this program forget it delete the file.
+//
+// Sent: refresh token and code to the token endpoint of the place where the login was made (see request); the access token
+// with requests of [Source.Client] (see send). Nowhere else, and only to the listed hosts.
+//
+// What stops what:
+//   - The host list, asked for each request and again when dialling: a wrong address, a hostile issuer, a proxy in the way.
+//   - No redirect is followed: an answer cannot carry a credential to another host.
+//   - PKCE, and a state compared before anything is sent: somebody else's authorization code, or ours in their hands.
+//   - A lock file, and token.json read again under it: two processes spending one single-use refresh token.
+//   - A new token is on disk before its first use, the old one until then; a request outlives its caller: a lost login. If
+//     saving fails the token stays in memory, the lock stays taken, and the save is tried again.
+//   - A dead login stops token requests until token.json changes: hammering Tesla, and being locked out for it.
+//   - Errors repeat nothing a server sent but a status and a plain code; secrets do not print: tokens in logs.
+//
+// Not stopped: root, a debugger, a compromised Tesla, a proxy that you put in the configuration yourself.
 package auth
 
 import (
@@ -16,7 +39,22 @@ import (
 	"time"
 
 	"github.com/gofrs/flock"
+
+	"tesla2mqtt/tesla/auth/hosts"
+	"tesla2mqtt/tesla/auth/secret"
 )
+
+// Hosts and TLS, and what makes them, are those of package hosts.
+type (
+	Hosts = hosts.List
+	TLS   = hosts.TLS
+)
+
+// NewHosts is [hosts.New].
+func NewHosts(extra ...string) (Hosts, error) { return hosts.New(extra...) }
+
+// NewTransport is [hosts.NewTransport].
+func NewTransport(h Hosts, t TLS) (*http.Transport, error) { return hosts.NewTransport(h, t) }
 
 // Config says where a login is made and used.
 type Config struct {
@@ -34,6 +72,7 @@ type Source struct {
 	path  string
 	root  *os.Root
 	lock  *flock.Flock
+	out   hosts.Guard           // every request goes through it
 	turn  chan struct{}         // full while a goroutine may change file and state
 	state atomic.Pointer[state] // replaced as a whole, so that no reader waits
 }
@@ -58,7 +97,7 @@ func Open(dir string, c Config) (*Source, error) {
 		return nil, fmt.Errorf("make the state folder: %w", err)
 	}
 	s := &Source{c: c, path: filepath.Join(dir, fileName), root: root, turn: make(chan struct{}, 1)}
-	s.lock = flock.New(filepath.Join(dir, lockName))
+	s.lock, s.out = flock.New(filepath.Join(dir, lockName)), hosts.Guard{List: c.Hosts, Via: c.Transport, Agent: c.UserAgent}
 	probe := ".probe-" + rand.Text()
 	err = cmp.Or(root.WriteFile(probe, nil, 0o600), root.Remove(probe))
 	if info, missing := root.Stat(fileName); missing == nil && info.Mode().Perm()&0o077 != 0 && runtime.GOOS != "windows" {
@@ -87,9 +126,7 @@ func (s *Source) Close() error {
 func (s *Source) Status() Status {
 	st := s.state.Load()
 	out := Status{State: "ok", Failures: st.failures, LastRefresh: st.tok.Obtained.Round(0)}
-	if !out.LastRefresh.IsZero() {
-		out.AccessExpires = out.LastRefresh.Add(st.tok.life())
-	}
+	out.AccessExpires = out.LastRefresh.Add(st.tok.life())
 	if e := cmp.Or(st.unsaved, st.fault); e != nil {
 		out.State, out.Message = string(e.kind), e.text
 	}
@@ -114,55 +151,28 @@ func (s *Source) Refresh(ctx context.Context) error {
 }
 
 // Client adds the access token to requests for listed hosts and refuses all others. It follows no redirect. After a 401 it
-// renews the token and sends the request once more (for that a body needs GetBody). Errors keep an [Error] in the chain.
+// renews the token and sends the request once more (a body needs GetBody). Give each request a deadline. Errors wrap [Error].
 func (s *Source) Client() *http.Client {
-	return &http.Client{Transport: via(s.bearer), CheckRedirect: stay, Timeout: 2 * time.Minute}
-}
-
-// stay hands a redirect to the caller as an answer: following it would carry the credential along.
-func stay(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-
-type via func(*http.Request) (*http.Response, error)
-
-func (v via) RoundTrip(r *http.Request) (*http.Response, error) { return v(r) }
-
-func (s *Source) bearer(r *http.Request) (*http.Response, error) {
-	if r.Body != nil {
-		defer r.Body.Close() // send reads a copy if there is GetBody; else the transport has closed it by now
-	}
-	first, err := s.get(r.Context(), secret{})
-	if err != nil {
-		return nil, err
-	}
-	answer, err := s.send(r, first)
-	if err != nil || answer.StatusCode != http.StatusUnauthorized || (r.ContentLength != 0 && r.GetBody == nil) {
-		return answer, err
-	}
-	second, err := s.get(r.Context(), first)
-	if err = cmp.Or(err, answer.Body.Close()); err != nil {
-		return nil, err
-	}
-	return s.send(r, second)
-}
-
-// send is the one place where requests leave this package. Without an access token it is a token request.
-func (s *Source) send(r *http.Request, access secret) (answer *http.Response, err error) {
-	if !s.c.Hosts.Allows(r.URL) {
-		return nil, refuse(r.URL.Scheme + "://" + r.URL.Host + " is not on the list of hosts, nothing was sent: see auth_url and api_url")
-	}
-	r = r.Clone(r.Context())
-	if r.GetBody != nil {
-		if r.Body, err = r.GetBody(); err != nil {
+	return hosts.Client(func(r *http.Request) (*http.Response, error) {
+		first, err := s.get(r.Context(), secret.Text{})
+		if err != nil {
 			return nil, err
 		}
-	}
-	r.Header.Set("User-Agent", cmp.Or(s.c.UserAgent, "tesla2mqtt"))
-	if access.reveal() != "" {
-		r.Header.Set("Authorization", "Bearer "+access.reveal())
-	}
-	answer, err = s.c.Transport.RoundTrip(r)
-	if err == nil && access.reveal() == "" { // oauth2 reads text/plain as a form, and would lose the token in it
-		answer.Header.Set("Content-Type", "application/json")
-	}
-	return answer, err
+		answer, err := s.send(r, first)
+		if err != nil || answer.StatusCode != http.StatusUnauthorized || (r.ContentLength != 0 && r.GetBody == nil) {
+			return answer, err
+		}
+		second, err := s.get(r.Context(), first)
+		if err = cmp.Or(err, answer.Body.Close()); err != nil {
+			return nil, err
+		}
+		return s.send(r, second)
+	})
+}
+
+// send is the one place where an access token leaves this program.
+func (s *Source) send(r *http.Request, access secret.Text) (*http.Response, error) {
+	r = r.Clone(r.Context())
+	r.Header.Set("Authorization", "Bearer "+access.Reveal())
+	return s.out.Send(r)
 }

@@ -2,39 +2,30 @@ package auth
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
 	"errors"
 	"io/fs"
-	"log/slog"
+	"net/http"
 	"time"
 
+	"golang.org/x/oauth2"
+
 	"tesla2mqtt/internal/atomicfile"
+	"tesla2mqtt/tesla/auth/hosts"
+	"tesla2mqtt/tesla/auth/secret"
 )
 
-// secret is a text that nothing prints: fmt follows unexported fields, but not a pointer inside them.
-type secret struct{ v *string }
-
-func hide(s string) secret { return secret{&s} }
-
-// reveal is the only way to the text: its callers are where a secret can go. The zero secret is "".
-func (s secret) reveal() string { return *cmp.Or(s.v, new("")) }
-
-func (secret) String() string                  { return "[secret]" }
-func (secret) GoString() string                { return "[secret]" }
-func (secret) LogValue() slog.Value            { return slog.StringValue("[secret]") }
-func (secret) MarshalText() ([]byte, error)    { return []byte("[secret]"), nil }
-func (s *secret) UnmarshalText(b []byte) error { *s = hide(string(b)); return nil }
-
-const fileName, lockName = "token.json", "token.lock"
+const fileName, lockName, v3 = "token.json", "token.lock", "/oauth2/v3"
 
 // token is one answer of a token endpoint, with the names it has in the file.
 type token struct {
-	Version  int       `json:"version"`
-	Access   secret    `json:"access_token"`
-	Refresh  secret    `json:"refresh_token"`
-	Issuer   string    `json:"issuer"`      // where it was made and is renewed: https://auth.tesla.com/oauth2/v3
-	Obtained time.Time `json:"obtained_at"` // when it was asked for; monotonic if that was in this process
-	Seconds  int64     `json:"expires_in"`
+	Version  int         `json:"version"`
+	Access   secret.Text `json:"access_token"`
+	Refresh  secret.Text `json:"refresh_token"`
+	Issuer   string      `json:"issuer"`      // where it was made and is renewed: https://auth.tesla.com/oauth2/v3
+	Obtained time.Time   `json:"obtained_at"` // when it was asked for; monotonic if that was in this process
+	Seconds  int64       `json:"expires_in"`
 }
 
 func (t token) life() time.Duration { return time.Duration(t.Seconds) * time.Second }
@@ -45,7 +36,7 @@ func (t token) age() time.Duration { return max(0, time.Since(t.Obtained)) }
 // write returns once t is on disk for good; until then the file holds the token before it.
 func (s *Source) write(t token) error {
 	data, err := json.Marshal(map[string]any{"version": t.Version, "issuer": t.Issuer, "obtained_at": t.Obtained.UTC(),
-		"expires_in": t.Seconds, "access_token": t.Access.reveal(), "refresh_token": t.Refresh.reveal()})
+		"expires_in": t.Seconds, "access_token": t.Access.Reveal(), "refresh_token": t.Refresh.Reveal()})
 	if err != nil {
 		return err
 	}
@@ -60,11 +51,175 @@ func (s *Source) read() (t token, fault *Error) {
 	} else if err != nil {
 		return t, &Error{kind: failing, text: err.Error() + ": see the rights in the state folder"}
 	}
-	if json.Unmarshal(data, &t) != nil || t.Version != 1 || t.Refresh.reveal() == "" || t.Seconds < 0 || t.Seconds > 1e9 {
+	if json.Unmarshal(data, &t) != nil || t.Version != 1 || t.Refresh.Reveal() == "" || t.Seconds < 0 || t.Seconds > 1e9 {
 		return token{}, &Error{kind: loginRequired, text: s.path + " is damaged or of another version: run the login command, it replaces the file"}
 	}
 	if at, fault := s.issuer(t.Issuer); fault != nil || at != t.Issuer {
 		return token{}, &Error{kind: loginRequired, text: "the login in " + s.path + " was made at another place: run the login command, or correct auth_url"}
 	}
 	return t, nil
+}
+
+// state is what is known about the login at one instant.
+type state struct {
+	tok      token
+	fault    *Error    // why there is no token, or no new one
+	unsaved  *Error    // why tok is only in memory; while it is, the lock file stays ours
+	failures int       // token requests failed in a row
+	next     time.Time // no token request before
+	looked   time.Time // when the file was last read, or its write last tried
+}
+
+func (st *state) dead() bool { return st.fault != nil && st.fault.LoginRequired() }
+
+// usable tells whether there is an access token that lives and is not the refused one ("" for none).
+func (st *state) usable(refused secret.Text) bool {
+	access := st.tok.Access.Reveal()
+	return access != "" && access != refused.Reveal() && !st.dead() && st.tok.age() < st.tok.life()
+}
+
+// due tells whether to ask Tesla now. Not before 75 % of the life: a renewed token may be worse than one that works.
+func (st *state) due(refused secret.Text) bool {
+	young := st.usable(refused) && st.tok.age() < st.tok.life()*3/4
+	return !young && !st.dead() && st.tok.Issuer != "" && !time.Now().Before(st.next)
+}
+
+// gap between token requests; shorter only for the short-lived tokens of a simulator.
+func (st *state) gap() time.Duration { return min(5*time.Minute, st.tok.life()/4) }
+
+// failed notes a token request without success. What was answered with a 4xx is never quickly asked again.
+func (st *state) failed(refused secret.Text, err *Error) {
+	wait := st.gap()
+	if st.usable(refused) {
+		wait = min(wait, st.tok.life()-st.tok.age())
+	} else if err.status/100 != 4 {
+		wait = min(wait, 30*time.Second<<min(st.failures, 4))
+	}
+	st.fault, st.failures, st.next = err, st.failures+1, time.Now().Add(wait)
+}
+
+// get returns an access token that is not the refused one.
+func (s *Source) get(ctx context.Context, refused secret.Text) (secret.Text, error) {
+	st := s.state.Load()
+	since := time.Since(st.looked)
+	stale := since >= 30*time.Second || st.unsaved != nil && since >= 5*time.Second
+	busy := len(s.turn) > 0 && st.usable(refused) // somebody is at it, and this caller need not wait
+	var fault *Error
+	if (stale || st.due(refused)) && !busy {
+		fault = s.update(ctx, refused, nil)
+		st = s.state.Load()
+	}
+	if st.usable(refused) {
+		return st.tok.Access, nil
+	}
+	return secret.Text{}, cmp.Or(st.fault, fault, &Error{kind: failing, text: "the token was renewed only just now: it is tried again within minutes"})
+}
+
+// update brings memory, file and, if need be, Tesla together: for a new login with its grant, else with the refresh token
+// if one is due and no other process has just spent it.
+func (s *Source) update(ctx context.Context, refused secret.Text, login *grant) *Error {
+	select {
+	case s.turn <- struct{}{}:
+		defer func() { <-s.turn }()
+	case <-ctx.Done():
+		return &Error{kind: failing, text: "gave up waiting for the token: " + ctx.Err().Error()}
+	}
+	st := s.look(*s.state.Load())
+	defer func() { s.put(st) }()
+	if login == nil && !st.due(refused) {
+		return nil
+	}
+	wait, cancel := context.WithTimeout(ctx, 35*time.Second) // a little longer than another process may need
+	defer cancel()
+	var t token
+	var fault *Error
+	if _, err := s.lock.TryLockContext(wait, 100*time.Millisecond); err != nil {
+		fault = &Error{kind: failing, text: "no lock on " + lockName + " (" + err.Error() + "): another process holds it, see its log"}
+	} else if st = s.look(st); login == nil && !st.due(refused) {
+		return nil // another process has done it
+	} else {
+		t, fault = s.request(ctx, *cmp.Or(login, &grant{issuer: st.tok.Issuer, refresh: st.tok.Refresh}))
+	}
+	if fault == nil {
+		if st = (state{tok: t}); refused.Reveal() != "" {
+			st.next = time.Now().Add(st.gap()) // if Tesla refuses that one too, its age is not the reason
+		}
+		st = s.save(st)
+		return st.unsaved
+	}
+	if login == nil {
+		st.failed(refused, fault)
+		s.c.Log.Warn("the token was not renewed", "err", fault, "failures", st.failures)
+	}
+	return fault
+}
+
+// put is how state changes. The lock is given up unless a token is not saved: then nobody must spend the old one.
+func (s *Source) put(st state) {
+	if s.state.Store(&st); st.unsaved == nil {
+		_ = s.lock.Unlock() // should that fail, others say so, and the end of this process frees it
+	}
+}
+
+// look saves what is not saved, or else takes over what another process may have written.
+func (s *Source) look(st state) state {
+	if st.unsaved != nil {
+		return s.save(st)
+	}
+	t, err := s.read()
+	st.looked = time.Now()
+	switch {
+	case err != nil && err.kind == failing && st.tok.Issuer != "":
+		s.c.Log.Warn("token.json cannot be read, the token in memory is used", "err", err)
+	case err != nil:
+		return state{fault: err, looked: st.looked}
+	case t.Access.Reveal() != st.tok.Access.Reveal() || t.Refresh.Reveal() != st.tok.Refresh.Reveal():
+		return state{tok: t, looked: st.looked}
+	}
+	return st
+}
+
+func (s *Source) save(st state) state {
+	st.looked, st.unsaved = time.Now(), nil
+	if err := s.write(st.tok); err != nil {
+		st.unsaved = &Error{kind: saveFailing, text: "the new token is only in memory (" + err.Error() + "): make the state folder writable before this program ends, or a new login is needed"}
+		s.c.Log.Error("the new token could not be saved, it is tried again", "err", err)
+	}
+	return st
+}
+
+type grant struct {
+	issuer                  string
+	refresh, code, verifier secret.Text
+}
+
+// request asks exactly once. It does not end with its caller: the answer may hold the only good refresh token.
+func (s *Source) request(ctx context.Context, g grant) (token, *Error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
+	defer cancel()
+	ctx = context.WithValue(ctx, oauth2.HTTPClient, hosts.Client(func(r *http.Request) (*http.Response, error) {
+		answer, err := s.out.Send(r.Clone(r.Context()))
+		if err == nil { // oauth2 reads text/plain as a form, and would lose the token in it
+			answer.Header.Set("Content-Type", "application/json")
+		}
+		return answer, err
+	}))
+	asked := time.Now()
+	var t *oauth2.Token
+	var err error
+	if g.code.Reveal() != "" {
+		t, err = endpoint(g.issuer).Exchange(ctx, g.code.Reveal(), oauth2.VerifierOption(g.verifier.Reveal()))
+	} else {
+		t, err = endpoint(g.issuer).TokenSource(ctx, &oauth2.Token{RefreshToken: g.refresh.Reveal()}).Token()
+	}
+	if err != nil || t.RefreshToken == "" {
+		return token{}, explain(err)
+	}
+	return token{1, secret.Hide(t.AccessToken), secret.Hide(t.RefreshToken), g.issuer, asked, cmp.Or(max(0, t.ExpiresIn), 8*3600)}, nil
+}
+
+// endpoint asks as Tesla's own app does. With any other AuthStyle the library sends a refused request a second time.
+func endpoint(issuer string) *oauth2.Config {
+	return &oauth2.Config{ClientID: "ownerapi", RedirectURL: "tesla://auth/callback", Scopes: []string{"openid", "email", "offline_access"},
+		Endpoint: oauth2.Endpoint{AuthURL: issuer + "/authorize", TokenURL: issuer + "/token", AuthStyle: oauth2.AuthStyleInParams}}
 }

@@ -32,7 +32,7 @@ var errStopped = errors.New("the test broker is stopped")
 type Broker struct {
 	mu        sync.Mutex // guards what follows
 	server    *mochi.Server
-	conns     map[net.Conn]bool
+	conns     map[net.Conn]chan struct{} // closed when the connection is served to its end
 	listener  net.Listener
 	address   string // to listen on again after a restart
 	retained  []packets.Packet
@@ -51,7 +51,7 @@ type watcher struct {
 
 // NewBroker starts a broker that accepts every login. Close ends it.
 func NewBroker() (*Broker, error) {
-	b := &Broker{conns: map[net.Conn]bool{}}
+	b := &Broker{conns: map[net.Conn]chan struct{}{}}
 	return b, b.Restart(true)
 }
 
@@ -128,8 +128,10 @@ func (b *Broker) serve(conn net.Conn) bool {
 		return false
 	}
 	server := b.server
-	b.conns[conn] = true
+	ended := make(chan struct{})
+	b.conns[conn] = ended
 	b.running.Go(func() {
+		defer close(ended)
 		_ = server.EstablishConnection("test", conn) // how a client left is of no interest here
 		conn.Close()
 		b.mu.Lock()
@@ -137,6 +139,23 @@ func (b *Broker) serve(conn net.Conn) bool {
 		delete(b.conns, conn)
 	})
 	return true
+}
+
+// evict ends an older connection with the id of a new one and waits until the server has forgotten it. The server itself
+// does not wait, and may then forget the new one in its place.
+func (b *Broker) evict(clientID string) {
+	b.mu.Lock()
+	var ended chan struct{}
+	if b.server != nil {
+		if old, ok := b.server.Clients.Get(clientID); ok {
+			ended = b.conns[old.Net.Conn]
+			old.Stop(packets.ErrSessionTakenOver)
+		}
+	}
+	b.mu.Unlock()
+	if ended != nil {
+		<-ended
+	}
 }
 
 // Cut drops every connection without a word, as a failing network does. Wills are published.
@@ -185,7 +204,6 @@ func (b *Broker) Restart(keep bool) error {
 	capabilities.MaximumMessageExpiryInterval = 0 // or what is retained would vanish after a day
 	server := mochi.New(&mochi.Options{
 		Capabilities: capabilities, InlineClient: true, Logger: slog.New(slog.DiscardHandler),
-		SysTopicResendInterval: 24 * 60 * 60, // seconds
 	})
 	if err := server.AddHook(&hook{broker: b}, nil); err != nil {
 		return err
@@ -195,9 +213,8 @@ func (b *Broker) Restart(keep bool) error {
 			server.Topics.RetainMessage(pk)
 		}
 	}
-	if err := server.Serve(); err != nil {
-		return err
-	}
+	// The server is not told to Serve: that would add its own timers, five a second, which only expire what we keep for
+	// ever, and make a day of fake time slow.
 	b.server = server
 	if b.address != "" {
 		return b.listen(b.address)

@@ -27,7 +27,11 @@ func (h *hook) OnConnectAuthenticate(cl *mochi.Client, pk packets.Packet) bool {
 	h.broker.mu.Lock()
 	f := h.broker.login
 	h.broker.mu.Unlock()
-	return f == nil || f(cl.ID, string(pk.Connect.Username), string(pk.Connect.Password))
+	if f != nil && !f(cl.ID, string(pk.Connect.Username), string(pk.Connect.Password)) {
+		return false
+	}
+	h.broker.evict(cl.ID)
+	return true
 }
 
 func (h *hook) OnACLCheck(cl *mochi.Client, topic string, write bool) bool {

@@ -18,9 +18,9 @@ func carry(from, to net.Conn) {
 	go func() {
 		defer to.Close()
 		for chunk := range chunks {
-			if _, err := to.Write(chunk); err != nil {
-				from.Close() // the reader below ends, and so does chunks
-			}
+			// After the other side closed, this fails and the rest is thrown away. To close from as well would lose what
+			// the other side said last.
+			_, _ = to.Write(chunk)
 		}
 	}()
 	defer close(chunks)

@@ -15,6 +15,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -124,5 +125,16 @@ func (l List) dial(ctx context.Context, network, at string) (net.Conn, error) {
 		return nil, Refusal(at + " is not on the list of hosts, it was not dialled: see auth_url and api_url")
 	}
 	d := net.Dialer{Timeout: 10 * time.Second}
+	if l.scheme[strings.ToLower(at)] == "http" {
+		d.Control = onlyLoopback
+	}
 	return d.DialContext(ctx, network, at)
+}
+
+// onlyLoopback keeps a name that resolves to another machine from taking a credential there in the clear.
+func onlyLoopback(_, resolved string, _ syscall.RawConn) error {
+	if at, err := netip.ParseAddrPort(resolved); err != nil || !at.Addr().IsLoopback() {
+		return Refusal(resolved + " is not this machine: plain http is for 127.0.0.1, ::1 and localhost")
+	}
+	return nil
 }

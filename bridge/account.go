@@ -1,0 +1,166 @@
+package bridge
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"maps"
+	"regexp"
+	"slices"
+	"time"
+
+	"tesla2mqtt/tesla"
+)
+
+// roster is an answer of the account's list of cars.
+type roster struct {
+	vehicles []tesla.Vehicle
+	err      error
+}
+
+// relist is how often the list of cars is asked again: for a car that was bought or sold.
+const relist = time.Hour
+
+// list asks for the cars of the account, patiently, until ctx ends.
+func (b *Bridge) list(ctx context.Context) {
+	failures := 0
+	for {
+		vehicles, err := b.deps.Account.Vehicles(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		select {
+		case b.listed <- roster{vehicles, err}:
+		case <-ctx.Done():
+			return
+		}
+		wait := relist
+		if err != nil {
+			failures++
+			wait = schedule{failures: failures}.waitFor(err)
+		} else {
+			failures = 0
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		}
+	}
+}
+
+// plainVIN is what may become part of a topic and of a file name.
+var plainVIN = regexp.MustCompile(`^[A-Za-z0-9]{1,32}$`)
+
+// reconcile brings the running cars in line with what the account has.
+func (b *Bridge) reconcile(ctx context.Context, l roster) {
+	b.asked = true
+	if l.err != nil {
+		if b.listError == nil || b.listError.Error() != l.err.Error() {
+			b.deps.Log.Warn("the account's cars could not be listed", "err", l.err, "todo", tesla.Advice(l.err))
+		}
+		b.listError = l.err
+		return
+	}
+	b.listError = nil
+	l.vehicles = slices.DeleteFunc(l.vehicles, func(v tesla.Vehicle) bool { return !plainVIN.MatchString(v.VIN) })
+	seen := map[string]bool{}
+	for _, v := range l.vehicles {
+		seen[v.VIN] = true
+	}
+	before := b.record.Vehicles
+	b.record.Vehicles = l.vehicles
+	for _, alias := range b.aliases() {
+		if c := b.cars[alias]; !seen[c.vin] && !b.lost[c.vin] {
+			b.lost[c.vin] = true
+			b.deps.Log.Warn("the car is no longer in this account", "car", alias)
+			b.pass(ctx, c, listing{})
+		}
+	}
+	b.save()
+	for _, v := range l.vehicles {
+		b.meet(ctx, v, slices.Contains(before, v) && !b.lost[v.VIN])
+		delete(b.lost, v.VIN)
+	}
+	for vin := range b.cfg.Cars {
+		if !seen[vin] {
+			b.deps.Log.Warn("the configuration names a car that is not in this account", "vin", vin)
+		}
+	}
+	b.clear()
+	b.publishInfo()
+}
+
+// meet tells a car that runs what the list says of it, and starts one that does not.
+func (b *Bridge) meet(ctx context.Context, v tesla.Vehicle, known bool) {
+	cfg, served := b.cfg.car(v.VIN)
+	if !served {
+		return
+	}
+	c := b.cars[cfg.Name]
+	if c == nil {
+		b.startCar(ctx, v)
+		return
+	}
+	if known {
+		return
+	}
+	reader, commander := b.deps.Account.Car(v)
+	b.pass(ctx, c, listing{&v, reader, commander})
+}
+
+func (b *Bridge) pass(ctx context.Context, c *car, l listing) {
+	select {
+	case c.vehicles <- l:
+	case <-ctx.Done():
+	}
+}
+
+// ourTopics lists every topic that we keep on the broker.
+func (b *Bridge) ourTopics() []string {
+	t := b.topics()
+	list := []string{t.bridge("state"), t.bridge("info"), t.bridge("health")}
+	if b.cfg.Discovery {
+		topic, _ := bridgeDiscovery(b.cfg)
+		list = append(list, topic)
+	}
+	vins := slices.Collect(maps.Keys(b.lost))
+	for _, v := range b.record.Vehicles {
+		vins = append(vins, v.VIN)
+	}
+	for _, vin := range vins {
+		if cfg, served := b.cfg.car(vin); served {
+			list = append(list, retainedTopics(b.cfg, cfg.Name, vin)...)
+		}
+	}
+	return list
+}
+
+// clear removes from the broker what an earlier configuration or a car that left has put there.
+func (b *Bridge) clear() {
+	ours := b.ourTopics()
+	for _, topic := range b.record.Topics {
+		if !slices.Contains(ours, topic) {
+			b.deps.Log.Info("a topic of ours is no longer used and is cleared", "topic", topic)
+			b.publish(topic, nil)
+		}
+	}
+}
+
+// save remembers the cars and every topic that may come to be on the broker, before it does.
+func (b *Bridge) save() {
+	for _, topic := range b.ourTopics() {
+		if !slices.Contains(b.record.Topics, topic) {
+			b.record.Topics = append(b.record.Topics, topic)
+		}
+	}
+	data, err := json.Marshal(b.record)
+	if err == nil {
+		err = b.deps.Memory.Save(bridgeFile, data)
+	}
+	if err != nil && !errors.Is(err, context.Canceled) {
+		b.deps.Log.Warn("what must be remembered could not be saved", "file", bridgeFile, "err", err)
+	}
+}

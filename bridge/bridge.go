@@ -1,0 +1,238 @@
+// Package bridge decides when a car is read and what becomes of each command, and says on MQTT what is so.
+//
+// It knows Tesla's types and the MQTT contract, but neither HTTP nor an MQTT library: cars are reached through Reader and
+// Commander, and the broker through Publisher. One goroutine owns each car, another the account; they talk by channel
+// and share nothing. Decisions take the time as an argument. Two promises shape all of it: reading never wakes a car nor
+// keeps an idle one awake, and every accepted command message gets exactly one result.
+package bridge
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"tesla2mqtt/tesla"
+)
+
+// Deps is what the bridge works with.
+type Deps struct {
+	Account   Account
+	Publisher Publisher
+	Memory    Memory
+	Log       *slog.Logger
+	// Auth returns the login's status in a word and in full, MQTT and Usage their parts of bridge/health.
+	Auth  func() (status string, detail any)
+	MQTT  func() any
+	Usage func() any
+}
+
+// Bridge serves the cars of one account.
+type Bridge struct {
+	cfg       Config
+	deps      Deps
+	instance  string
+	startedAt time.Time
+	previous  string // the instance before us, by our own memory
+
+	inbox                    chan message
+	received, dropped, empty atomic.Int64
+
+	// What follows belongs to Run's goroutine.
+	record      bridgeRecord
+	cars        map[string]*car // by alias
+	reports     map[string]report
+	told        chan report
+	listed      chan roster
+	listError   error
+	asked       bool
+	unknownCars int64
+	lost        map[string]bool // VINs that left the account
+	gist        string
+	saidInfo    string
+	running     sync.WaitGroup
+}
+
+const (
+	// inboxSize bounds the commands that wait to be looked at; a car looks within microseconds.
+	inboxSize   = 256
+	carInbox    = 64
+	healthEvery = 60 * time.Second
+)
+
+// New returns a bridge; Run makes it work.
+func New(cfg Config, deps Deps) *Bridge {
+	b := &Bridge{
+		cfg: cfg, deps: deps, instance: rand.Text()[:12], startedAt: time.Now().UTC().Truncate(time.Second),
+		inbox: make(chan message, inboxSize), told: make(chan report), listed: make(chan roster),
+		cars: map[string]*car{}, reports: map[string]report{}, lost: map[string]bool{},
+	}
+	b.recall()
+	return b
+}
+
+func (b *Bridge) recall() {
+	data, err := b.deps.Memory.Load(bridgeFile)
+	if err == nil && len(data) > 0 {
+		err = json.Unmarshal(data, &b.record)
+	}
+	if err != nil {
+		b.deps.Log.Warn("what was remembered cannot be read; going on without", "file", bridgeFile, "err", err)
+		b.record = bridgeRecord{}
+	}
+	b.previous, b.record.Instance = b.record.Instance, b.instance
+}
+
+// Deliver takes a message that came on a command topic. It never blocks; what finds no room is dropped and counted.
+func (b *Bridge) Deliver(topic string, payload []byte, retained bool) {
+	alias, thing, ok := b.topics().parseSet(topic)
+	if !ok {
+		return
+	}
+	b.received.Add(1)
+	if len(payload) == 0 {
+		b.empty.Add(1)
+		return
+	}
+	m := message{alias, thing, slices.Clone(payload[:min(len(payload), maxPayload+1)]), retained, time.Now()}
+	select {
+	case b.inbox <- m:
+	default:
+		b.dropped.Add(1)
+		b.deps.Log.Warn("too many commands at once; one was dropped", "topic", topic)
+	}
+}
+
+// Foreign tells whether payload is the bridge/info of another process that was started after this one.
+func (b *Bridge) Foreign(payload []byte) bool {
+	var other info
+	if json.Unmarshal(payload, &other) != nil || other.Instance == "" {
+		return false
+	}
+	if other.Instance == b.instance || other.Instance == b.previous {
+		return false
+	}
+	return other.StartedAt.After(b.startedAt) || other.StartedAt.Equal(b.startedAt) && other.Instance > b.instance
+}
+
+// Run serves until ctx ends; then it waits for the cars to answer what is open and to save what they know.
+func (b *Bridge) Run(ctx context.Context) {
+	b.open(ctx)
+	b.running.Go(func() { b.list(ctx) })
+	ticker := time.NewTicker(healthEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case m := <-b.inbox:
+			b.route(m)
+		case r := <-b.told:
+			b.reports[r.alias] = r
+			b.asked = b.asked || r.err != nil || !r.health.LastSuccess.IsZero()
+			b.publishHealth(time.Now(), false)
+		case l := <-b.listed:
+			b.reconcile(ctx, l)
+			b.publishHealth(time.Now(), false)
+		case <-ticker.C:
+			b.publishHealth(time.Now(), true)
+		case <-ctx.Done():
+			b.running.Wait()
+			// What was cleared is off the broker by now; only what is ours is remembered.
+			b.record.Topics = nil
+			b.save()
+			return
+		}
+	}
+}
+
+// open says hello, and starts with the cars that are remembered, so that a restart without Tesla loses nothing.
+func (b *Bridge) open(ctx context.Context) {
+	b.save()
+	if b.cfg.Discovery {
+		topic, payload := bridgeDiscovery(b.cfg)
+		b.publish(topic, payload)
+	}
+	for _, v := range b.record.Vehicles {
+		b.startCar(ctx, v)
+	}
+	b.publishInfo()
+	b.publishHealth(time.Now(), true)
+}
+
+func (b *Bridge) route(m message) {
+	c := b.cars[m.alias]
+	if c == nil {
+		b.unknownCars++
+		b.deps.Log.Warn("a command for an unknown car", "car", clip(m.alias), "thing", clip(m.thing), "known", b.aliases())
+		return
+	}
+	select {
+	case c.inbox <- m:
+	default:
+		b.dropped.Add(1)
+		b.deps.Log.Warn("too many commands at once; one was dropped", "car", m.alias, "thing", clip(m.thing))
+	}
+}
+
+// info is the payload of bridge/info.
+type info struct {
+	Version   string        `json:"version"`
+	Commit    string        `json:"commit"`
+	Instance  string        `json:"instance"`
+	StartedAt time.Time     `json:"started_at"`
+	API       string        `json:"api"`
+	Vehicles  []infoVehicle `json:"vehicles"`
+}
+
+type infoVehicle struct {
+	Name  string `json:"name"`
+	VIN   string `json:"vin"`
+	Topic string `json:"topic"`
+}
+
+func (b *Bridge) publishInfo() {
+	i := info{b.cfg.Version, b.cfg.Commit, b.instance, b.startedAt, b.cfg.API, []infoVehicle{}}
+	for _, v := range b.record.Vehicles {
+		if cfg, served := b.cfg.car(v.VIN); served {
+			i.Vehicles = append(i.Vehicles, infoVehicle{v.Name, v.VIN, b.cfg.BaseTopic + "/" + cfg.Name})
+		}
+	}
+	payload, err := json.Marshal(i)
+	if err != nil {
+		b.deps.Log.Error("bridge/info could not be written", "err", err)
+		return
+	}
+	if b.saidInfo != string(payload) {
+		b.saidInfo = string(payload)
+		b.publish(b.topics().bridge("info"), payload)
+	}
+}
+
+func (b *Bridge) publish(topic string, payload []byte) {
+	b.deps.Publisher.Publish(topic, payload, true)
+}
+
+func (b *Bridge) topics() topics { return topics{b.cfg.BaseTopic} }
+
+func (b *Bridge) aliases() []string { return slices.Sorted(maps.Keys(b.cars)) }
+
+// startCar starts the goroutine of a car that the configuration wants served, unless it runs already.
+func (b *Bridge) startCar(ctx context.Context, v tesla.Vehicle) {
+	cfg, served := b.cfg.car(v.VIN)
+	if !served || b.cars[cfg.Name] != nil {
+		return
+	}
+	reader, commander := b.deps.Account.Car(v)
+	c := &car{
+		vin: v.VIN, vehicle: v, cfg: cfg, source: b.cfg.API, reader: reader, commander: commander,
+		out: newCarTopics(b.cfg, cfg.Name, b.deps.Publisher), memory: b.deps.Memory, log: b.deps.Log,
+		inbox: make(chan message, carInbox), vehicles: make(chan listing, 1), done: make(chan outcome), reports: b.told,
+		schedule: schedule{poll: cfg.Poll}, readsFree: b.cfg.API == "owner", desk: desk{}, failures: failures{},
+	}
+	b.cars[cfg.Name] = c
+	b.running.Go(func() { c.run(ctx) })
+}

@@ -1,0 +1,248 @@
+package bridge
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"tesla2mqtt/tesla"
+)
+
+// car is one vehicle. Its goroutine owns everything in here; messages and outcomes reach it by channel, and one
+// operation at a time runs beside it, so that it always has an ear for the next message.
+type car struct {
+	vin       string // never changes, so the bridge may read it
+	vehicle   tesla.Vehicle
+	cfg       CarConfig
+	source    string
+	reader    Reader
+	commander Commander
+	out       *carTopics
+	memory    Memory
+	log       *slog.Logger
+
+	inbox    chan message
+	vehicles chan listing // news of the car's place in the account
+	done     chan outcome
+	reports  chan<- report
+
+	doc       Document
+	limits    socLimits
+	ampsMax   int       // highest ceiling of cable and socket ever seen
+	carTime   time.Time // the car's own clock at the last read
+	schedule  schedule
+	readsFree bool
+	extraRead time.Time // a read that a command asked for, zero for none
+
+	desk       desk
+	joined     []*pending // uncertain or second sends that no longer own their thing
+	inflight   *pending   // whose operation is running, nil for a poll
+	busy       bool
+	running    op        // while busy
+	said       Document  // what was published last
+	lastAmps   time.Time // when amps were last sent
+	lastSent   time.Time // when any command was last sent
+	acked      acked     // the set point the car acknowledged last
+	resend     *resend   // amps to be sent once more when charging has begun
+	repeats    repeats
+	failures   failures
+	wakes      wakes
+	savedAt    time.Time
+	unsaved    bool
+	gone       bool
+	discovered time.Time // when discovery was last published
+	lastError  error
+	success    time.Time
+}
+
+// listing tells a car what the list of products says of it; nil means that it is gone.
+type listing struct {
+	vehicle   *tesla.Vehicle
+	reader    Reader
+	commander Commander
+}
+
+// acked is a set point that the car has acknowledged; a read older than it must not bring the old value back.
+type acked struct {
+	amps int
+	at   time.Time
+}
+
+// resend is the set point to repeat after a start: cars have been seen to accept amps while idle and then to start at 5
+// (evcc#24456).
+type resend struct {
+	amps  int
+	until time.Time
+}
+
+const (
+	ackMemory     = time.Minute      // how long a late read may still be older than an acknowledged set point
+	resendMemory  = time.Hour        // an acknowledged set point that is older is not repeated after ON
+	resendWindow  = 5 * time.Minute  // within which the start must be seen
+	freshFor      = 60 * time.Second // how old a read may be to judge a command by
+	readAfterOK   = 5 * time.Second  // reads are free: show soon what became of a command
+	refreshGap    = 10 * time.Second // between reads that messages ask for
+	saveEvery     = 5 * time.Minute
+	doTimeout     = 45 * time.Second
+	shutdownGrace = 5 * time.Second
+)
+
+// run serves the car until ctx ends. Then it waits a little for the command in flight, answers what is left and saves.
+func (c *car) run(ctx context.Context) {
+	c.recall()
+	c.announce()
+	ops, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	for {
+		wake := c.act(ops, time.Now())
+		timer := time.NewTimer(time.Until(wake))
+		select {
+		case m := <-c.inbox:
+			c.accept(m, time.Now())
+		case o := <-c.done:
+			c.finish(o, time.Now())
+		case l := <-c.vehicles:
+			c.learn(l)
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			c.stop(cancel)
+			return
+		}
+		timer.Stop()
+		c.publish()
+		c.tell(ctx)
+	}
+}
+
+// act expires what is late, starts the next operation if none is running, and returns when to look again.
+func (c *car) act(ctx context.Context, now time.Time) time.Time {
+	wake := now.Add(time.Hour)
+	sooner := func(t time.Time) {
+		if t.Before(wake) {
+			wake = t
+		}
+	}
+	for {
+		late, next := c.desk.expiry(now)
+		if late == nil {
+			if !next.IsZero() {
+				sooner(next)
+			}
+			break
+		}
+		if late == c.inflight {
+			// A read on its behalf is running; what it was to send will not be sent.
+			c.inflight = nil
+		}
+		c.resolve(late, verdict{status: statusExpired, message: "its time ran out before it could be sent"}, now)
+	}
+	if c.unsaved {
+		if due := c.savedAt.Add(saveEvery); !now.Before(due) {
+			c.save(now)
+		} else {
+			sooner(due)
+		}
+	}
+	if c.busy {
+		return wake
+	}
+	p, at := c.nextPending()
+	if p != nil && !now.Before(at) {
+		if c.step(ctx, p, now) {
+			return wake
+		}
+		return now
+	}
+	if p != nil {
+		sooner(at)
+	}
+	op, at := c.nextPoll(now)
+	if op != opNone && !now.Before(at) {
+		c.start(ctx, nil, op, tesla.Command{})
+		return wake
+	}
+	sooner(at)
+	return wake
+}
+
+// nextPending returns the command that may take its next step first: those that wait for a confirmation included.
+func (c *car) nextPending() (*pending, time.Time) {
+	best, at := c.desk.next(c.cfg.Commands.Amps, c.lastAmps, c.doc.ChargeAmps)
+	for _, p := range c.joined {
+		if best == nil || p.notBefore.Before(at) {
+			best, at = p, p.notBefore
+		}
+	}
+	return best, at
+}
+
+// nextPoll returns the read that is due next.
+func (c *car) nextPoll(now time.Time) (op, time.Time) {
+	kind, at := opState, c.schedule.nextState()
+	if read, ok := c.schedule.nextRead(); ok && read.Before(at) {
+		kind, at = opRead, read
+	}
+	if !c.extraRead.IsZero() && c.extraRead.Before(at) {
+		if c.schedule.state == tesla.StateOnline {
+			return opRead, c.extraRead
+		}
+		c.extraRead = time.Time{}
+	}
+	if at.IsZero() {
+		at = now
+	}
+	return kind, at
+}
+
+// stop ends the car's work: the command in flight gets a moment, the others are answered.
+func (c *car) stop(cancel context.CancelFunc) {
+	if c.busy && c.inflight != nil {
+		timer := time.NewTimer(shutdownGrace)
+		defer timer.Stop()
+		select {
+		case o := <-c.done:
+			c.finish(o, time.Now())
+		case <-timer.C:
+		}
+	}
+	cancel()
+	if c.busy {
+		o := <-c.done
+		c.finish(o, time.Now())
+	}
+	now := time.Now()
+	for _, p := range c.everyPending() {
+		v := verdict{status: statusExpired, reason: "shutdown", message: "the bridge was stopped before it could be sent"}
+		if p.phase == confirming || p.phase == secondSend {
+			v = verdict{status: statusUnknown, reason: "shutdown", message: "it was sent, but the bridge was stopped before it could be confirmed"}
+		}
+		c.resolve(p, v, now)
+	}
+	c.publish()
+	c.save(now)
+}
+
+func (c *car) everyPending() []*pending {
+	var all []*pending
+	for _, thing := range order {
+		if p := c.desk[thing]; p != nil {
+			all = append(all, p)
+		}
+	}
+	return append(all, c.joined...)
+}
+
+// learn takes what the list of products says.
+func (c *car) learn(l listing) {
+	if l.vehicle == nil {
+		c.gone, c.lastError = true, tesla.ErrNotFound
+		return
+	}
+	c.vehicle, c.reader, c.commander = *l.vehicle, l.reader, l.commander
+	if c.gone {
+		c.gone, c.lastError = false, nil
+		c.schedule.wait = 0
+	}
+	c.unsaved = true
+}

@@ -1,0 +1,168 @@
+package bridge
+
+import (
+	"crypto/rand"
+	"time"
+
+	"tesla2mqtt/tesla"
+)
+
+// accept takes a command message: refuses it, joins it to one that is the same, or lets it wait for its turn.
+func (c *car) accept(m message, now time.Time) {
+	if len(m.payload) == 0 {
+		return
+	}
+	req, refused := parse(m.thing, m.payload)
+	if m.retained {
+		refused = refuse("retained", "the message was delivered as retained, so it may be old; clear it with: mosquitto_pub -r -n -t <topic>, and send commands without retain")
+		c.log.Warn("a retained command was refused; clear it with an empty retained message", "car", c.alias(), "thing", clip(m.thing))
+	}
+	if req.id == "" {
+		req.id = rand.Text()[:12]
+	} else if refused == nil && c.again(m, req, now) {
+		return
+	}
+	p := &pending{req: req, messages: []message{m}, first: now, last: now}
+	if refused == nil {
+		refused = c.admit(p)
+	}
+	if refused != nil {
+		c.answer(p, verdict{status: statusRejected, reason: refused.reason, message: refused.message}, now)
+		return
+	}
+	if v, known := c.failures.answer(attempt{req.thing, p.value}, now); known {
+		c.answer(p, v, now)
+		return
+	}
+	ttl := req.ttl
+	if ttl == 0 {
+		ttl = c.cfg.Commands.TTL
+	}
+	p.expires = now.Add(ttl)
+	if req.thing == refresh {
+		p.notBefore = c.schedule.triedAt.Add(refreshGap)
+	}
+	c.enqueue(p, now)
+}
+
+// again answers a message whose id and value are known: with the old result, or together with the one that is waiting.
+func (c *car) again(m message, req request, now time.Time) bool {
+	key := repeat{req.thing, req.id, req.requested}
+	for _, p := range c.everyPending() {
+		if (repeat{p.req.thing, p.req.id, p.req.requested}) == key {
+			p.messages = append(p.messages, m)
+			return true
+		}
+	}
+	v, known := c.repeats.find(key, now)
+	if known {
+		c.report(req, m, "", v, now)
+	}
+	return known
+}
+
+// admit applies what can be said without asking the car.
+func (c *car) admit(p *pending) *refusal {
+	if p.req.thing != refresh {
+		if c.cfg.ReadOnly || !c.cfg.Commands.Enabled {
+			return refuse("disabled", "commands are turned off in the configuration (commands.enabled, or write: none)")
+		}
+		if err := c.commander.Can(p.req.thing); err != nil {
+			return refuse("unsupported", "%s: %s", err, tesla.Advice(err))
+		}
+	}
+	value, reason, refused := bound(p.req, c.cfg.Commands, c.doc, c.limits)
+	p.value, p.reason = value, reason
+	return refused
+}
+
+// enqueue puts p in its thing's place. The newest wins; a stop also cancels amps that were asked before it.
+func (c *car) enqueue(p *pending, now time.Time) {
+	if old := c.desk[p.req.thing]; old != nil {
+		c.replace(old, p, now)
+	}
+	if p.req.thing == tesla.ChargeAmps {
+		c.resend = nil
+	}
+	if isStop(p.req.thing, p.value) {
+		c.resend = nil
+		if amps := c.desk[tesla.ChargeAmps]; amps != nil && !c.underWay(amps) {
+			c.resolve(amps, verdict{status: statusSuperseded, message: "cancelled by OFF"}, now)
+		}
+	}
+	c.desk[p.req.thing] = p
+}
+
+// underWay tells that p's own request is on its way, or has been sent with an outcome that is still open.
+func (c *car) underWay(p *pending) bool {
+	return p.phase == confirming || p == c.inflight && (c.running == opSend || c.running == opWake)
+}
+
+// replace makes room for p where old stands. What was sent gets its own outcome beside the newer one.
+func (c *car) replace(old, p *pending, now time.Time) {
+	v := verdict{status: statusSuperseded, message: "a newer command took its place"}
+	switch {
+	case c.underWay(old):
+		c.joined = append(c.joined, old)
+		delete(c.desk, old.req.thing)
+		return
+	case old.phase == secondSend:
+		v.message = "sent once; a newer command came before the second send that low currents need"
+	case old.phase == riding:
+		p.phase = riding
+	case old.phase == waking || old.phase == settling:
+		if p.value == tesla.On {
+			p.phase, p.notBefore, p.sentAt, p.mustWake = old.phase, old.notBefore, old.sentAt, false
+			p.retried = true
+		}
+	case p.req.thing == tesla.ChargeAmps:
+		p.first = old.first
+	}
+	if old == c.inflight {
+		// A read on its behalf is running; it serves whoever is next.
+		c.inflight = nil
+	}
+	c.desk[p.req.thing] = p
+	c.resolve(old, v, now)
+}
+
+// resolve gives p its result and forgets it.
+func (c *car) resolve(p *pending, v verdict, now time.Time) {
+	if c.desk[p.req.thing] == p {
+		delete(c.desk, p.req.thing)
+	}
+	for i, j := range c.joined {
+		if j == p {
+			c.joined = append(c.joined[:i:i], c.joined[i+1:]...)
+			break
+		}
+	}
+	if p.req.thing == tesla.Charging {
+		c.dismount(now)
+	}
+	c.answer(p, v, now)
+}
+
+// answer publishes one result for each message that p stands for.
+func (c *car) answer(p *pending, v verdict, now time.Time) {
+	if len(p.messages) > 0 && p.req.id != "" && p.req.requested != nil {
+		c.repeats = c.repeats.add(repeat{p.req.thing, p.req.id, p.req.requested}, v, now)
+	}
+	for _, m := range p.messages {
+		c.report(p.req, m, p.reason, v, now)
+	}
+}
+
+func (c *car) report(req request, m message, clamped string, v verdict, now time.Time) {
+	reason := v.reason
+	if reason == "" && v.status == statusOK || reason == "" && v.status == statusNoop {
+		reason = clamped
+	}
+	r := Result{
+		ID: req.id, Thing: tesla.Thing(clip(string(req.thing))), Status: v.status, Requested: req.requested, Applied: v.applied,
+		Reason: optional(reason), Message: optional(v.message), Source: optional(req.source),
+		ReceivedAt: m.at.UTC(), FinishedAt: now.UTC(), DurationMS: now.Sub(m.at).Milliseconds(),
+	}
+	c.log.Info("command", "car", c.alias(), "thing", r.Thing, "requested", req.requested, "status", v.status, "reason", reason, "message", v.message, "source", req.source)
+	c.out.result(m.thing, r)
+}

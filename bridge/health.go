@@ -1,0 +1,148 @@
+package bridge
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"tesla2mqtt/tesla"
+)
+
+// report is what a car's goroutine tells the bridge after each step.
+type report struct {
+	alias  string
+	health carHealth
+	err    error
+}
+
+// carHealth is a car's part of bridge/health.
+type carHealth struct {
+	VIN          string    `json:"vin"`
+	Availability string    `json:"availability"`
+	VehicleState string    `json:"vehicle_state"`
+	PollMode     string    `json:"poll_mode"`
+	LastSuccess  time.Time `json:"last_success,omitzero"`
+	Failures     int       `json:"failures"`
+	Error        string    `json:"error,omitempty"`
+	Todo         string    `json:"todo,omitempty"`
+	Writable     bool      `json:"writable"`
+	ReadOnlyWhy  string    `json:"read_only_because,omitempty"`
+}
+
+// tell reports to the bridge.
+func (c *car) tell(ctx context.Context) {
+	h := carHealth{
+		VIN: c.vehicle.VIN, Availability: "online", VehicleState: string(c.schedule.state), PollMode: c.schedule.mode(),
+		LastSuccess: c.success.UTC().Truncate(time.Second), Failures: c.schedule.failures, Writable: true,
+	}
+	if c.success.IsZero() {
+		h.LastSuccess = time.Time{}
+	}
+	if !c.available() {
+		h.Availability = "offline"
+	}
+	if c.lastError != nil {
+		h.Error, h.Todo = c.lastError.Error(), tesla.Advice(c.lastError)
+	}
+	if err := c.writable(); err != nil {
+		h.Writable, h.ReadOnlyWhy = false, err.Error()
+	}
+	select {
+	case c.reports <- report{c.alias(), h, c.lastError}:
+	case <-ctx.Done():
+	}
+}
+
+// apiHealth sums up how Tesla answers.
+type apiHealth struct {
+	Status  string `json:"status"`
+	Message string `json:"message,omitempty"`
+	Todo    string `json:"todo,omitempty"`
+}
+
+// apiStatus names the state of Tesla's API by the worst of the last errors; none at all is ok.
+func apiStatus(asked bool, errs []error) apiHealth {
+	if !asked {
+		return apiHealth{Status: "unknown", Message: "Tesla was not asked yet"}
+	}
+	worst := apiHealth{Status: "ok"}
+	rank := -1
+	for _, err := range errs {
+		if err == nil {
+			continue
+		}
+		if status, r := apiWord(err); r > rank {
+			rank = r
+			worst = apiHealth{status, err.Error(), tesla.Advice(err)}
+		}
+	}
+	return worst
+}
+
+// apiWord returns the status that an error means, and how bad it is.
+func apiWord(err error) (string, int) {
+	switch {
+	case errors.Is(err, tesla.ErrLoginRequired), errors.Is(err, tesla.ErrUnauthorized):
+		return "login_required", 4
+	case errors.Is(err, tesla.ErrForbidden), errors.Is(err, tesla.ErrBudget), errors.Is(err, tesla.ErrPayment),
+		errors.Is(err, tesla.ErrMissingScopes), errors.Is(err, tesla.ErrWrongEndpoint), errors.Is(err, tesla.ErrWrongRegion):
+		return "forbidden", 3
+	case errors.Is(err, tesla.ErrRateLimited):
+		return "rate_limited", 2
+	case errors.Is(err, tesla.ErrNotFound):
+		return "ok", 0
+	}
+	return "unreachable", 1
+}
+
+// counters are the messages that led to no result.
+type counters struct {
+	Received    int64 `json:"received"`
+	Dropped     int64 `json:"dropped"`
+	Empty       int64 `json:"empty"`
+	UnknownCars int64 `json:"unknown_cars"`
+}
+
+// health is the payload of bridge/health.
+type health struct {
+	Time     time.Time            `json:"time"`
+	Version  string               `json:"version"`
+	MQTT     any                  `json:"mqtt"`
+	Auth     any                  `json:"auth"`
+	API      apiHealth            `json:"api"`
+	Usage    any                  `json:"usage"`
+	Commands counters             `json:"commands"`
+	Vehicles map[string]carHealth `json:"vehicles"`
+}
+
+// publishHealth says how the bridge is, at once if something that matters has changed, else only when it is due.
+func (b *Bridge) publishHealth(now time.Time, due bool) {
+	errs := []error{b.listError}
+	cars := map[string]carHealth{}
+	gist := ""
+	for _, alias := range b.aliases() {
+		r := b.reports[alias]
+		cars[alias] = r.health
+		errs = append(errs, r.err)
+		gist += alias + r.health.Availability + r.health.Error + r.health.VehicleState + r.health.PollMode
+	}
+	api := apiStatus(b.asked, errs)
+	status, auth := b.deps.Auth()
+	gist += api.Status + status
+	if !due && gist == b.gist {
+		return
+	}
+	b.gist = gist
+	h := health{
+		Time: now.UTC().Truncate(time.Second), Version: b.cfg.Version, MQTT: b.deps.MQTT(), Auth: auth, API: api,
+		Usage: b.deps.Usage(), Vehicles: cars,
+		Commands: counters{b.received.Load(), b.dropped.Load(), b.empty.Load(), b.unknownCars},
+	}
+	payload, err := json.Marshal(h)
+	if err != nil {
+		b.deps.Log.Error("bridge/health could not be written", "err", err)
+		return
+	}
+	b.publish(b.topics().bridge("health"), payload)
+}

@@ -1,0 +1,221 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"tesla2mqtt/tesla"
+)
+
+// op is a kind of operation that runs beside the car's goroutine.
+type op int
+
+const (
+	opNone op = iota
+	opState
+	opRead
+	opSend
+	opWake
+)
+
+// outcome is what an operation brought.
+type outcome struct {
+	op      op
+	command tesla.Command
+	began   time.Time
+	state   tesla.VehicleState
+	charge  tesla.ChargeState
+	err     error
+}
+
+// start runs one operation on behalf of p, or of the schedule if p is nil.
+func (c *car) start(ctx context.Context, p *pending, kind op, cmd tesla.Command) {
+	c.busy, c.inflight, c.running = true, p, kind
+	if kind == opRead {
+		c.extraRead = time.Time{}
+	}
+	reader, commander, began := c.reader, c.commander, time.Now()
+	go func() {
+		ctx, cancel := context.WithTimeout(ctx, doTimeout)
+		defer cancel()
+		o := outcome{op: kind, command: cmd, began: began}
+		switch kind {
+		case opState:
+			o.state, o.err = reader.State(ctx)
+		case opRead:
+			o.charge, o.err = reader.ChargeState(ctx)
+		case opSend, opWake:
+			o.err = commander.Do(ctx, cmd)
+		}
+		c.done <- o
+	}()
+}
+
+// finish takes what an operation brought, and goes on with the command it was for.
+func (c *car) finish(o outcome, now time.Time) {
+	p := c.inflight
+	c.busy, c.inflight, c.running = false, nil, opNone
+	switch o.op {
+	case opState:
+		c.tookState(o, now)
+		if p != nil {
+			p.looked = true
+			if o.err != nil {
+				// What cannot be asked cannot be judged; the command goes as it is.
+				p.read = true
+			}
+		}
+	case opRead:
+		c.tookCharge(o, now)
+		if p != nil {
+			p.read = true
+			if p.phase == confirming {
+				c.confirm(p, o, now)
+			}
+		}
+	case opSend:
+		c.sent(p, o, now)
+	case opWake:
+		c.woke(p, o, now)
+	}
+}
+
+// tookState takes a look at the car's state.
+func (c *car) tookState(o outcome, now time.Time) {
+	if o.err != nil {
+		c.failed(o.err, false, now)
+		return
+	}
+	if c.lastError != nil {
+		c.forgive("unreachable")
+	}
+	c.success, c.lastError = now, nil
+	if o.state != c.schedule.state {
+		c.forgive("asleep")
+	}
+	c.schedule.sawState(o.state, now)
+	c.doc = c.doc.withState(o.state)
+}
+
+// tookCharge takes a full read.
+func (c *car) tookCharge(o outcome, now time.Time) {
+	if o.err != nil {
+		c.failed(o.err, true, now)
+		return
+	}
+	c.success, c.lastError = now, nil
+	before := c.doc
+	if stale(o.charge.Timestamp, c.carTime) {
+		c.schedule.sawCharge(c.schedule.charging, false, now)
+		return
+	}
+	if !o.charge.Timestamp.IsZero() {
+		c.carTime = o.charge.Timestamp
+	}
+	charge := c.acked.protect(o.charge, now)
+	c.doc = c.doc.update(charge, c.source, now)
+	c.limits = c.limits.update(o.charge)
+	if c.doc.ChargeAmpsMax != nil {
+		c.ampsMax = max(c.ampsMax, *c.doc.ChargeAmpsMax)
+	}
+	if c.schedule.state != tesla.StateOnline {
+		c.schedule.sawState(tesla.StateOnline, now)
+		c.doc = c.doc.withState(tesla.StateOnline)
+	}
+	charging := c.doc.Charging != nil && *c.doc.Charging
+	c.schedule.sawCharge(charging, changed(before, c.doc), now)
+	if changed(before, c.doc) {
+		c.forgive("")
+	}
+	c.unsaved = true
+	c.startSeen(o.charge, now)
+}
+
+// stale tells a read that is older than what we have. A car whose clock was set back by more than a day is believed.
+func stale(read, last time.Time) bool {
+	return !read.IsZero() && read.Before(last) && last.Sub(read) < 24*time.Hour
+}
+
+// protect keeps an acknowledged set point from being overwritten by a read that the car made before it.
+func (a acked) protect(c tesla.ChargeState, now time.Time) tesla.ChargeState {
+	late := now.Sub(a.at) < ackMemory && !c.Timestamp.IsZero() && c.Timestamp.Before(a.at)
+	if !a.at.IsZero() && late {
+		c.ChargeAmps = new(a.amps)
+	}
+	return c
+}
+
+func (s socLimits) update(c tesla.ChargeState) socLimits {
+	if c.ChargeLimitSOCMin != nil && c.ChargeLimitSOCMax != nil {
+		return socLimits{*c.ChargeLimitSOCMin, *c.ChargeLimitSOCMax}
+	}
+	return s
+}
+
+// changed tells whether the car has shown life between two reads: what stays the same lets it fall asleep.
+func changed(a, b Document) bool {
+	return differ(a.BatteryLevel, b.BatteryLevel) || differ(a.BatteryRange, b.BatteryRange) ||
+		differ(a.PluggedIn, b.PluggedIn) || differ(a.ChargeLimit, b.ChargeLimit) ||
+		differ(a.ChargeAmps, b.ChargeAmps) || differ(a.ChargingState, b.ChargingState)
+}
+
+func differ[T comparable](a, b *T) bool {
+	if a == nil || b == nil {
+		return a != b
+	}
+	return *a != *b
+}
+
+// failed takes a poll that failed.
+func (c *car) failed(err error, full bool, now time.Time) {
+	c.schedule.failed(err, full, now)
+	if errors.Is(err, tesla.ErrAsleep) || errors.Is(err, tesla.ErrInService) {
+		c.success, c.lastError = now, nil
+		c.doc = c.doc.withState(tesla.StateOffline)
+		return
+	}
+	if c.lastError == nil || c.lastError.Error() != err.Error() {
+		c.log.Warn("the car could not be read", "car", c.alias(), "err", err, "todo", tesla.Advice(err))
+	}
+	c.lastError = err
+}
+
+func (c *car) alias() string { return c.cfg.Name }
+
+// startSeen repeats the set point once after the first read that shows the charge begun, if the car started at another.
+func (c *car) startSeen(read tesla.ChargeState, now time.Time) {
+	if c.resend == nil {
+		return
+	}
+	if now.After(c.resend.until) {
+		c.resend = nil
+		return
+	}
+	if read.ChargingState != "Charging" {
+		// Starting shows the old figures; look again soon.
+		c.readSoon(now)
+		return
+	}
+	want := c.resend.amps
+	c.resend = nil
+	if read.ChargeAmps == nil || sameAmps(*read.ChargeAmps, want) || c.desk[tesla.ChargeAmps] != nil {
+		return
+	}
+	c.acked = acked{}
+	c.desk[tesla.ChargeAmps] = &pending{
+		req:   request{thing: tesla.ChargeAmps, value: want, requested: float64(want)},
+		value: want, first: now, last: now, expires: now.Add(maxTTL), looked: true, read: true,
+	}
+	c.log.Info("the car started at another current than asked; the set point is sent once more", "car", c.alias(), "amps", want)
+}
+
+// readSoon asks for a read after a command, where reads are free.
+func (c *car) readSoon(now time.Time) {
+	if !c.readsFree {
+		return
+	}
+	if at := now.Add(readAfterOK); c.extraRead.IsZero() || at.Before(c.extraRead) {
+		c.extraRead = at
+	}
+}

@@ -1,0 +1,141 @@
+package bridge
+
+import (
+	"errors"
+	"time"
+
+	"tesla2mqtt/tesla"
+)
+
+// carTopics is what one car says on MQTT. It remembers what was said, so that only changes are published; the MQTT
+// client repeats everything by itself when the broker may have forgotten.
+type carTopics struct {
+	cfg   Config
+	alias string
+	pub   Publisher
+	said  map[string]string
+}
+
+func newCarTopics(cfg Config, alias string, pub Publisher) *carTopics {
+	return &carTopics{cfg: cfg, alias: alias, pub: pub, said: map[string]string{}}
+}
+
+func (t *carTopics) retained(topic string, payload []byte) {
+	if said, ok := t.said[topic]; ok && said == string(payload) {
+		return
+	}
+	t.said[topic] = string(payload)
+	t.pub.Publish(topic, payload, true)
+}
+
+func (t *carTopics) own(name string) string { return topics{t.cfg.BaseTopic}.car(t.alias, name) }
+
+func (t *carTopics) state(d Document) {
+	t.retained(t.own("state"), d.JSON())
+	if !t.cfg.Scalars {
+		return
+	}
+	for _, s := range d.Scalars() {
+		t.retained(t.own(s.Key), []byte(s.Value))
+	}
+}
+
+func (t *carTopics) availability(online bool) {
+	word := "offline"
+	if online {
+		word = "online"
+	}
+	t.retained(t.own("availability"), []byte(word))
+}
+
+// result publishes what became of a command on thing, the word of the topic it came on.
+func (t *carTopics) result(thing string, r Result) {
+	payload := r.JSON()
+	t.pub.Publish(topics{t.cfg.BaseTopic}.result(t.alias, thing), payload, false)
+	if r.lasting() {
+		t.retained(t.own("last_command"), payload)
+	}
+}
+
+// retainedTopics lists every topic that a car of this name and VIN keeps on the broker.
+func retainedTopics(c Config, alias, vin string) []string {
+	t := topics{c.BaseTopic}
+	names := []string{"state", "availability", "last_command"}
+	if c.Scalars {
+		names = append(names, documentKeys()...)
+	}
+	var list []string
+	for _, name := range names {
+		list = append(list, t.car(alias, name))
+	}
+	if c.Discovery {
+		topic, _ := carDiscovery(c, device{VIN: vin, Alias: alias})
+		list = append(list, topic)
+	}
+	return list
+}
+
+// discoveryGap keeps Home Assistant from rebuilding a device more than once a minute.
+const discoveryGap = time.Minute
+
+// announce publishes what the car's topics say before anything was read.
+func (c *car) announce() {
+	c.out.retained(c.out.own("last_command"), []byte(`{"status":"none"}`))
+	c.out.state(c.doc)
+	c.publish()
+}
+
+// publish says what has changed.
+func (c *car) publish() {
+	c.discover(time.Now())
+	c.out.availability(c.available())
+	if c.doc != c.said {
+		c.said = c.doc
+		c.out.state(c.doc)
+	}
+}
+
+func (c *car) discover(now time.Time) {
+	if !c.out.cfg.Discovery {
+		return
+	}
+	topic, payload := carDiscovery(c.out.cfg, c.device())
+	if said, ok := c.out.said[topic]; ok && (said == string(payload) || now.Sub(c.discovered) < discoveryGap) {
+		return
+	}
+	c.discovered = now
+	c.out.retained(topic, payload)
+}
+
+func (c *car) device() device {
+	low, high := c.limits.orDefault()
+	d := device{
+		VIN: c.vehicle.VIN, Alias: c.alias(), Name: c.vehicle.Name, AmpsMax: c.ampsMax, LimitMin: low, LimitMax: high,
+		Writable: c.writable() == nil, ChargePort: c.cfg.Commands.ChargePort, Wake: c.cfg.Commands.Wake,
+	}
+	if c.doc.ChargeAmps != nil {
+		d.Amps = *c.doc.ChargeAmps
+	}
+	return d
+}
+
+var errReadOnly = errors.New("commands are turned off in the configuration")
+
+// writable returns nil, or why the car takes no commands from us.
+func (c *car) writable() error {
+	if c.cfg.ReadOnly || !c.cfg.Commands.Enabled {
+		return errReadOnly
+	}
+	return c.commander.Can(tesla.ChargeAmps)
+}
+
+// patience is how many polls in a row may fail before the car counts as unavailable.
+const patience = 3
+
+// available tells whether the way to the car works. A car that sleeps is available.
+func (c *car) available() bool {
+	if c.gone || errors.Is(c.lastError, tesla.ErrLoginRequired) || errors.Is(c.lastError, tesla.ErrNotFound) {
+		return false
+	}
+	return c.schedule.failures < patience
+}

@@ -1,0 +1,261 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"tesla2mqtt/tesla"
+)
+
+// step takes the next step of a command that is due. It returns true if an operation was started; otherwise the command
+// was answered, or put off.
+func (c *car) step(ctx context.Context, p *pending, now time.Time) bool {
+	switch p.phase {
+	case confirming:
+		c.start(ctx, p, opRead, tesla.Command{})
+		return true
+	case waking:
+		return c.lookAtWaking(ctx, p, now)
+	case secondSend:
+		return c.send(ctx, p, now)
+	case settling:
+		// Its first request, the wake, was sent: it does not expire any more.
+		p.phase, p.notBefore, p.looked, p.read, p.expires = queued, now, false, false, now.Add(maxTTL)
+		c.dismount(now)
+		return false
+	}
+	if p.mustWake {
+		p.mustWake = false
+		return c.wake(ctx, p, now)
+	}
+	if c.rides(p) {
+		p.phase = riding
+		return false
+	}
+	if kind := c.unread(p, now); kind != opNone {
+		c.start(ctx, p, kind, tesla.Command{})
+		return true
+	}
+	if p.req.thing == refresh {
+		c.resolve(p, c.refreshed(p), now)
+		return false
+	}
+	if v, wake, settled := c.weigh(p, now); settled {
+		if v.reason == "asleep" && c.startWaits() && p.req.thing == tesla.ChargeAmps {
+			p.phase = riding
+			return false
+		}
+		c.resolve(p, v, now)
+		return false
+	} else if wake {
+		return c.wake(ctx, p, now)
+	}
+	return c.send(ctx, p, now)
+}
+
+// startWaits tells that an ON is pending which may wake the car.
+func (c *car) startWaits() bool {
+	on := c.desk[tesla.Charging]
+	return on != nil && on.value == tesla.On && on.phase != confirming && c.cfg.Commands.Wake
+}
+
+// rides tells that p are amps which have to wait for a car that ON is waking: amps alone never wake it, but a charge
+// must not start at a current that nobody wanted.
+func (c *car) rides(p *pending) bool {
+	return p.req.thing == tesla.ChargeAmps && c.startWaits() &&
+		(c.desk[tesla.Charging].phase == waking || c.desk[tesla.Charging].phase == settling)
+}
+
+// dismount lets amps that waited for a wake go on.
+func (c *car) dismount(now time.Time) {
+	if amps := c.desk[tesla.ChargeAmps]; amps != nil && amps.phase == riding {
+		amps.phase, amps.looked, amps.read, amps.expires = queued, false, false, now.Add(c.cfg.Commands.TTL)
+	}
+}
+
+// unread returns the read that must come before p is judged: what was read before our last command, or more than a
+// minute ago, says nothing. Each is tried once; if it fails, the command goes without.
+func (c *car) unread(p *pending, now time.Time) op {
+	fresh := func(at time.Time) bool { return at.After(c.lastSent) && now.Sub(at) < freshFor }
+	if p.read {
+		return opNone
+	}
+	if p.req.thing == refresh && !p.looked || !fresh(c.schedule.stateAt) && !p.looked {
+		return opState
+	}
+	if c.schedule.state == tesla.StateOnline && (p.req.thing == refresh || !fresh(c.schedule.readAt)) && p.req.thing != tesla.Wake {
+		return opRead
+	}
+	p.read = true
+	return opNone
+}
+
+func (c *car) refreshed(p *pending) verdict {
+	v := verdict{status: statusOK, applied: shown(refresh, 1)}
+	switch {
+	case c.lastError != nil:
+		return judge(refresh, 1, c.lastError)
+	case c.schedule.state != tesla.StateOnline:
+		v.message = "the car is " + string(c.schedule.state) + " and was left in peace; its state is as of now"
+	}
+	return v
+}
+
+// weigh judges p by what was read. settled tells that v is its result; wake that the car must be woken first.
+func (c *car) weigh(p *pending, now time.Time) (v verdict, wake, settled bool) {
+	fresh := func(at time.Time) bool { return at.After(c.lastSent) && now.Sub(at) < freshFor }
+	if fresh(c.schedule.stateAt) && (c.schedule.state == tesla.StateAsleep || c.schedule.state == tesla.StateOffline) {
+		return c.weighAsleep(p)
+	}
+	if p.req.thing == tesla.Wake {
+		online := fresh(c.schedule.stateAt) && c.schedule.state == tesla.StateOnline
+		return verdict{status: statusNoop, applied: shown(tesla.Wake, 1), message: "the car is awake"}, !online, online
+	}
+	if !fresh(c.schedule.readAt) {
+		return verdict{}, false, false
+	}
+	v, settled = weighAwake(p.req.thing, p.value, c.doc, c.cfg.Commands.FastCharging)
+	return v, false, settled
+}
+
+func (c *car) weighAsleep(p *pending) (v verdict, wake, settled bool) {
+	asleep := verdict{status: statusRejected, reason: "asleep"}
+	switch {
+	case isStop(p.req.thing, p.value) && c.schedule.state == tesla.StateAsleep:
+		return verdict{status: statusNoop, applied: "OFF", message: "the car sleeps, so it does not charge"}, false, true
+	case isStop(p.req.thing, p.value):
+		// Offline may also mean charging out of reach; only Tesla can tell.
+		return v, false, false
+	case p.req.thing == tesla.Wake, p.req.thing == tesla.Charging:
+		if c.cfg.Commands.Wake {
+			return v, true, false
+		}
+		asleep.message = "the car sleeps, and commands.wake is never"
+	default:
+		asleep.message = "the car is " + string(c.schedule.state) + "; it is not woken for this"
+	}
+	return asleep, false, true
+}
+
+// weighAwake judges a command by a fresh read of an online car.
+func weighAwake(thing tesla.Thing, value int, d Document, fastCharging bool) (verdict, bool) {
+	is := func(b *bool) bool { return b != nil && *b }
+	unplugged := d.PluggedIn != nil && !*d.PluggedIn
+	noop := verdict{status: statusNoop, applied: shown(thing, value), message: "it is so already"}
+	if is(d.FastCharger) && (thing == tesla.ChargeAmps || isStop(thing, value) && !fastCharging) {
+		return verdict{status: statusRejected, reason: "fast_charging", message: "the car is at a fast charger, where this has no place"}, true
+	}
+	switch thing {
+	case tesla.ChargeAmps:
+		if unplugged {
+			return carWords["disconnected"], true
+		}
+		return noop, d.ChargeAmps != nil && *d.ChargeAmps == value
+	case tesla.ChargeLimit:
+		return noop, d.ChargeLimit != nil && *d.ChargeLimit == value
+	case tesla.ChargePort:
+		return noop, d.ChargePort != nil && (*d.ChargePort == "open") == (value == tesla.On)
+	case tesla.Charging:
+		if value == tesla.Off {
+			return noop, d.Charging != nil && !*d.Charging
+		}
+		if unplugged {
+			return carWords["disconnected"], true
+		}
+		if d.ChargingState != nil && *d.ChargingState == "complete" {
+			return carWords["complete"], true
+		}
+		return noop, is(d.Charging)
+	}
+	return verdict{}, false
+}
+
+// send gives the car the command itself.
+func (c *car) send(ctx context.Context, p *pending, now time.Time) bool {
+	if p.req.thing == tesla.Wake {
+		return c.wake(ctx, p, now)
+	}
+	if p.phase == queued && p.req.thing == tesla.ChargeAmps {
+		// The first of two sends lands at 5 A; only the second goes below (TeslaPy PR#42). Twice from below 5 would
+		// make the car swing (tesla-local-control#42).
+		p.below5 = p.value < 5 && c.doc.ChargeAmps != nil && *c.doc.ChargeAmps >= 5
+	}
+	p.sentAt, c.lastSent = now, now
+	if p.req.thing == tesla.ChargeAmps {
+		c.lastAmps = now
+	}
+	c.start(ctx, p, opSend, tesla.Command{Thing: p.req.thing, Value: p.value})
+	return true
+}
+
+// sent takes the outcome of a command.
+func (c *car) sent(p *pending, o outcome, now time.Time) {
+	c.lastSent = now
+	c.schedule.changed = now
+	if o.command.Thing == tesla.ChargeAmps {
+		c.lastAmps = now
+	}
+	if tesla.MayHaveSucceeded(o.err) {
+		p.phase, p.notBefore = confirming, now.Add(confirm1)
+		c.log.Warn("nobody can tell whether the command was carried out; reads will show", "car", c.alias(), "thing", o.command.Thing, "err", o.err)
+		return
+	}
+	if c.wakeable(p, o.err) {
+		p.phase, p.notBefore, p.mustWake, p.retried, p.expires = queued, now, true, true, now.Add(maxTTL)
+		return
+	}
+	if o.err == nil && p.below5 && p.phase == queued && c.desk[tesla.ChargeAmps] == p {
+		p.phase, p.notBefore = secondSend, now.Add(below5Gap)
+		return
+	}
+	v := judge(o.command.Thing, o.command.Value, o.err)
+	c.took(o.command, v, now)
+	c.resolve(p, v, now)
+}
+
+// wakeable tells that ON failed because the car sleeps, and that waking it once may help.
+func (c *car) wakeable(p *pending, err error) bool {
+	r, refused := errors.AsType[*tesla.Refusal](err)
+	asleep := errors.Is(err, tesla.ErrAsleep) || refused && r.Reason == "could_not_wake_buses"
+	return asleep && p.req.thing == tesla.Charging && p.value == tesla.On && !p.retried && c.cfg.Commands.Wake &&
+		c.wakes.allowed(time.Now()) == nil && c.desk[tesla.Charging] == p
+}
+
+// heldAnyway are the reasons that are answered without a request while they last, so that there is nothing to remember.
+var heldAnyway = []string{"rate_limited", "login_required", "budget"}
+
+// took draws the conclusions of a certain outcome.
+func (c *car) took(cmd tesla.Command, v verdict, now time.Time) {
+	key := attempt{cmd.Thing, cmd.Value}
+	if v.status != statusOK && v.status != statusNoop {
+		if !slices.Contains(heldAnyway, v.reason) {
+			c.failures.note(key, v, now)
+		}
+		return
+	}
+	delete(c.failures, key)
+	switch cmd.Thing {
+	case tesla.ChargeAmps:
+		c.doc.ChargeAmps = new(cmd.Value)
+		c.acked = acked{cmd.Value, now}
+	case tesla.ChargeLimit:
+		c.doc.ChargeLimit = new(cmd.Value)
+	case tesla.Charging:
+		if cmd.Value == tesla.On && !c.acked.at.IsZero() && now.Sub(c.acked.at) < resendMemory {
+			c.resend = &resend{c.acked.amps, now.Add(resendWindow)}
+		}
+	}
+	c.unsaved = true
+	c.readSoon(now)
+}
+
+// forgive forgets failures with this reason, or all of them, since what caused them has changed.
+func (c *car) forgive(reason string) {
+	for key, f := range c.failures {
+		if reason == "" || f.ver.reason == reason {
+			delete(c.failures, key)
+		}
+	}
+}

@@ -1,0 +1,136 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// invalid has one file for each rule, with the exact report: what users read is decided here. FILE stands for the path.
+var invalid = []struct{ name, want string }{
+	{"amps-max", `FILE:3: commands.amps.max: must be 1 to 80 (amperes, of each phase)`},
+	{"amps-min", `FILE:3: commands.amps.min: must be 1 to 80 (amperes, of each phase)`},
+	{"amps-order", `FILE:3: commands.amps.min: min is 20 and max is 16 (min must not be above max)`},
+	{"api-url-user", `FILE:2: tesla.api_url: must be https://host[:port], without user and query (http only for this machine, to a simulator)`},
+	{"api", `FILE:2: tesla.api: is not a possible value (owner)`},
+	{"auth-url-http", `FILE:2: tesla.auth_url: must be https://host[:port], without user and query (http only for this machine, to a simulator)`},
+	{"base-topic-empty", `FILE:2: mqtt.base_topic: must be a topic of letters, digits, _ and -, with single slashes inside (such as home/tesla2mqtt)`},
+	{"base-topic-slash", `FILE:2: mqtt.base_topic: must be a topic of letters, digits, _ and -, with single slashes inside (such as home/tesla2mqtt)`},
+	{"base-topic-wildcard", `FILE:2: mqtt.base_topic: must be a topic of letters, digits, _ and -, with single slashes inside (such as home/tesla2mqtt)`},
+	{"bool", `FILE:2: mqtt.scalars: must be true or false`},
+	{"ca-unencrypted", `FILE:2: mqtt.ca_file: needs an encrypted connection; set mqtt.url to mqtts:// or wss://`},
+	{"client-id", `FILE:2: mqtt.client_id: must be 1 to 64 letters, digits, _ or - (Home Assistant's ids are made of it)`},
+	{"duplicate-key", `FILE:3: mqtt.url: given twice (see line 2; remove one)`},
+	{"duration", `FILE:2: poll.state: must be a duration with its unit (such as 500ms, 60s, 15m, 1h)`},
+	{"fleet", `FILE:2: tesla.api: fleet is not supported by this version (use owner)`},
+	{"gap", `FILE:3: commands.amps.raise_gap: must be 0s to 1h`},
+	{"ha-prefix", `FILE:2: homeassistant.prefix: must be a topic of letters, digits, _ and -, with single slashes inside (such as home/tesla2mqtt)`},
+	{"inline-password", `FILE:2: mqtt.password: a password does not belong in this file (use mqtt.password_file, or the environment variable MQTT_PASSWORD)`},
+	{"inline-token", `FILE:2: tesla.refresh_token: a secret does not belong in this file (the Tesla login is made by: tesla2mqtt login)`},
+	{"int", `FILE:2: commands.amps.max: must be a whole number, without a unit`},
+	{"log-format", `FILE:2: log.format: is not a possible value (text, json)`},
+	{"log-level", `FILE:2: log.level: is not a possible value (debug, info, warn, error)`},
+	{"name-bridge", `FILE:3: vehicles[0].name: must not be bridge (those topics are the bridge's own)`},
+	{"name-twice", `FILE:3: vehicles[1].name: is the same as that of vehicles[0] (each car needs its own)`},
+	{"name", `FILE:3: vehicles[0].name: must be 1 to 64 of a-z, 0-9, _ and - (it is part of the topics)`},
+	{"not-a-list", `FILE:1: vehicles: must be a list: entries that begin with a dash`},
+	{"not-a-section", `FILE:1: mqtt: must be a section: keys, indented below it`},
+	{"not-a-value", `FILE:1: state_dir: must be a single value, not a list or a section`},
+	{"password-as-file", `FILE:3: mqtt.password_file: the file cannot be read: no such file or directory (the value is the path of a file that holds the password)`},
+	{"password-empty", `FILE:3: mqtt.password_file: the file is empty (write the password into it, and nothing else)`},
+	{"password-in-url", `FILE:2: mqtt.url: must not contain a user name or password; use mqtt.username and mqtt.password_file`},
+	{"password-no-user", `FILE:1: mqtt.username: missing (MQTT sends no password without a user name)`},
+	{"poll-long", `FILE:2: poll.online: must be 1s to 24h`},
+	{"poll-negative", `FILE:2: poll.suspend: must be 1s to 24h`},
+	{"poll-short", `FILE:2: poll.charging: must be 1s to 24h`},
+	{"read-ble", `FILE:3: vehicles[0].read: ble is not in this version (use api)`},
+	{"read", `FILE:3: vehicles[0].read: is not a possible value (api)`},
+	{"root-list", `FILE:1: must be a section: keys, indented below it`},
+	{"settle", `FILE:3: commands.amps.settle: must be 0s to 1m`},
+	{"several", `FILE:1: log.level: is not a possible value (debug, info, warn, error)
+FILE:3: mqtt.urll: unknown key (did you mean mqtt.url?)
+FILE:4: mqtt.client_id: must be 1 to 64 letters, digits, _ or - (Home Assistant's ids are made of it)
+FILE:5: poll.online: must be a duration with its unit (such as 500ms, 60s, 15m, 1h)
+FILE:5: poll.state: must be 1s to 24h`},
+	{"state-dir", `FILE:1: state_dir: must not be empty (the login is kept there; ./state is the default)`},
+	{"syntax", `FILE:1: not readable as YAML: did not find expected ',' or ']' (compare with config.example.yaml)`},
+	{"tabs", `FILE:2: not readable as YAML: found character that cannot start any token (indent with spaces: YAML takes no tabs)`},
+	{"tesla-ca", `FILE:2: tesla.ca_file: no certificate in PEM form can be read from testdata/password (leave it empty for the system's own)`},
+	{"tls-order", `FILE:2: tesla.tls_max: is below tesla.tls_min (set tls_min to 1.2 as well)`},
+	{"tls-version", `FILE:2: tesla.tls_min: is not a possible value ("", 1.2, 1.3)`},
+	{"ttl", `FILE:2: commands.ttl: must be 1s to 10m`},
+	{"two-documents", `FILE:2: a second document begins here; everything belongs in one (remove the line ---)`},
+	{"unknown-elsewhere", `FILE:2: log.base_topic: unknown key here (did you mean mqtt.base_topic?)`},
+	{"unknown-key", `FILE:2: mqtt.ulr: unknown key (did you mean mqtt.url?)`},
+	{"unknown-nowhere", `FILE:1: colour: unknown key (config.example.yaml has all there are)`},
+	{"unknown-odd", `FILE:1: "a\nb": unknown key (config.example.yaml has all there are)`},
+	{"unknown-part", `FILE:2: mqtt.user: unknown key (did you mean mqtt.username?)`},
+	{"unknown-vehicle", `FILE:3: vehicles[0].commands.ttl: unknown key here (did you mean commands.ttl?)`},
+	{"url-scheme", `FILE:2: mqtt.url: must start with mqtt://, mqtts://, ws:// or wss://`},
+	{"vehicle-amps", `FILE:3: vehicles[0].commands.amps.min: min is 49 and max is 48 (min must not be above max)`},
+	{"vehicle-null", `FILE:2: vehicles[0].vin: missing (list your cars with: tesla2mqtt vehicles)`},
+	{"vehicle-poll", `FILE:3: vehicles[0].poll.state: must be 1s to 24h`},
+	{"vehicle-wake", `FILE:3: vehicles[0].commands.wake: is not a possible value (auto, never)`},
+	{"vin-missing", `FILE:2: vehicles[0].vin: missing (list your cars with: tesla2mqtt vehicles)`},
+	{"vin-twice", `FILE:3: vehicles[1].vin: is the same as that of vehicles[0] (each car needs its own)`},
+	{"vin", `FILE:2: vehicles[0].vin: must be a VIN: 17 capital letters and digits, without I, O and Q`},
+	{"wake", `FILE:2: commands.wake: is not a possible value (auto, never)`},
+	{"write-rest", `FILE:3: vehicles[0].write: rest is not in this version (use auto, or none to never touch the car)`},
+	{"write", `FILE:3: vehicles[0].write: is not a possible value (auto, none)`},
+}
+
+func noEnv(string) string { return "" }
+
+func TestInvalidConfigs(t *testing.T) {
+	seen := map[string]bool{}
+	for _, test := range invalid {
+		t.Run(test.name, func(t *testing.T) {
+			path := filepath.Join("testdata", "invalid-"+test.name+".yaml")
+			seen[path] = true
+			c, err := loadConfig(path, noEnv)
+			if err == nil {
+				t.Fatalf("loaded as %+v", c)
+			}
+			got := strings.ReplaceAll(err.Error(), path, "FILE")
+			if got != test.want {
+				t.Errorf("got\n%s\nwant\n%s", got, test.want)
+			}
+			if strings.Contains(got, "hunter2") {
+				t.Error("the report holds the secret")
+			}
+			if code := exitCode(err); code != exitUsage {
+				t.Errorf("exit code %d", code)
+			}
+		})
+	}
+	files, err := filepath.Glob("testdata/invalid-*.yaml")
+	if err != nil || len(files) == 0 {
+		t.Fatal("no files", err)
+	}
+	for _, f := range files {
+		if !seen[f] {
+			t.Errorf("%s has no row", f)
+		}
+	}
+}
+
+func TestConfigFileCannotBeRead(t *testing.T) {
+	dir := t.TempDir()
+	large := filepath.Join(dir, "large.yaml")
+	if err := os.WriteFile(large, []byte(strings.Repeat("#", maxConfig+1)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, row := range map[string]struct{ path, want string }{
+		"missing":   {filepath.Join(dir, "none.yaml"), "no such file"},
+		"a folder":  {dir, "is a directory"},
+		"too large": {large, "larger than 1048576 bytes"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := loadConfig(row.path, noEnv)
+			if err == nil || !strings.Contains(err.Error(), row.want) || exitCode(err) != exitUsage {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+}

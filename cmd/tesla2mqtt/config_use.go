@@ -1,0 +1,51 @@
+package main
+
+import (
+	"strings"
+
+	"tesla2mqtt/bridge"
+	"tesla2mqtt/bridge/mqtt"
+)
+
+// mqttOptions is how to reach the broker; what is to be said there is the caller's to add.
+func (c *Config) mqttOptions() mqtt.Options {
+	m := c.MQTT
+	return mqtt.Options{
+		URL: m.URL, ClientID: m.ClientID, Username: m.Username, Password: c.password.Reveal(),
+		CAFile: m.CAFile, CertFile: m.CertFile, KeyFile: m.KeyFile,
+	}
+}
+
+// bridgeConfig is the same in the bridge's terms. Without any vehicles every car of the account is served.
+func (c *Config) bridgeConfig(version, commit string) bridge.Config {
+	out := bridge.Config{
+		BaseTopic: c.MQTT.BaseTopic, ClientID: c.MQTT.ClientID, Scalars: c.MQTT.Scalars,
+		Discovery: c.HomeAssistant.Discovery, DiscoveryPrefix: c.HomeAssistant.Prefix,
+		API: c.Tesla.API, Version: version, Commit: commit,
+		Cars: map[string]bridge.CarConfig{}, AllCars: len(c.Vehicles) == 0, Default: c.car(c.newVehicle()),
+	}
+	for _, v := range c.Vehicles {
+		out.Cars[v.VIN] = c.car(v)
+	}
+	return out
+}
+
+func (c *Config) car(v vehicle) bridge.CarConfig {
+	return bridge.CarConfig{
+		Name: v.Name, Poll: v.Poll, ReadOnly: v.Write == "none",
+		Commands: bridge.Commands{
+			Enabled: c.Commands.Enabled, Wake: v.Commands.Wake == "auto", TTL: c.Commands.TTL,
+			ChargePort: c.Commands.ChargePort, FastCharging: c.Commands.FastCharging, Amps: v.Commands.Amps,
+		},
+	}
+}
+
+// settings finds what the file says of a car, by VIN or alias; all others have the settings of all cars.
+func (c *Config) settings(name string) (v vehicle, named bool) {
+	for _, v := range c.Vehicles {
+		if strings.EqualFold(name, v.VIN) || name != "" && strings.EqualFold(name, v.Name) {
+			return v, true
+		}
+	}
+	return c.newVehicle(), false
+}

@@ -1,0 +1,81 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"tesla2mqtt/tesla"
+)
+
+// The exit codes that scripts rely on.
+const (
+	exitDone   = 0
+	exitFailed = 1
+	exitUsage  = 2 // or the configuration
+	exitLogin  = 3 // only a person can help: tesla2mqtt login
+	exitAsleep = 4 // or the car cannot be reached
+)
+
+// usageError is a call that cannot be meant so, with what to do instead.
+type usageError struct{ message, hint string }
+
+func (e *usageError) Error() string { return e.message }
+
+// adviceError is a failure of our own making, with what to do about it.
+type adviceError struct {
+	err    error
+	advice string
+}
+
+func (e *adviceError) Error() string { return e.err.Error() }
+func (e *adviceError) Unwrap() error { return e.err }
+
+// errUnreachable is for a car whose state was printed, but which could not be read.
+var errUnreachable = errors.New("asleep or not reachable, and nothing was done to wake it")
+
+// exitCode maps what a subcommand returned.
+func exitCode(err error) int {
+	var usage *usageError
+	var config *configError
+	var login interface{ LoginRequired() bool }
+	switch {
+	case err == nil:
+		return exitDone
+	case errors.As(err, &usage), errors.As(err, &config):
+		return exitUsage
+	case errors.Is(err, tesla.ErrLoginRequired), errors.As(err, &login) && login.LoginRequired():
+		return exitLogin
+	case errors.Is(err, errUnreachable), errors.Is(err, tesla.ErrAsleep), errors.Is(err, tesla.ErrInService):
+		return exitAsleep
+	}
+	return exitFailed
+}
+
+// complain prints an error and what to do about it, each on lines of its own.
+func complain(w io.Writer, err error) {
+	var config *configError
+	if errors.As(err, &config) {
+		fmt.Fprintf(w, "%v\n", err) // each line names its file and line already, as editors like it
+		return
+	}
+	fmt.Fprintf(w, "tesla2mqtt: %v\n", err)
+	if hint := hintFor(err); hint != "" {
+		fmt.Fprintf(w, "  hint: %s\n", hint)
+	}
+}
+
+func hintFor(err error) string {
+	var usage *usageError
+	var own *adviceError
+	var login interface{ LoginRequired() bool }
+	switch {
+	case errors.As(err, &usage):
+		return usage.hint
+	case errors.As(err, &own):
+		return own.advice
+	case errors.As(err, &login) && login.LoginRequired():
+		return tesla.Advice(tesla.ErrLoginRequired)
+	}
+	return tesla.Advice(err)
+}

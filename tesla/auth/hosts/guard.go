@@ -1,0 +1,65 @@
+package hosts
+
+import (
+	"cmp"
+	"crypto/tls"
+	"errors"
+	"net"
+	"net/http"
+)
+
+// Guard sends requests to listed hosts only, and refuses all others before anything is sent.
+type Guard struct {
+	List  List
+	Via   http.RoundTripper
+	Agent string // the User-Agent
+}
+
+// Send is like RoundTrip, but may change r, which must be the caller's own copy. The body is read anew from GetBody if there
+// is one, so that a request can be sent again.
+func (g Guard) Send(r *http.Request) (*http.Response, error) {
+	if !g.List.Allows(r.URL) {
+		return nil, Refusal(r.URL.Scheme + "://" + r.URL.Host + " is not on the list of hosts, nothing was sent: see auth_url and api_url")
+	}
+	if r.GetBody != nil {
+		body, err := r.GetBody()
+		if err != nil {
+			return nil, err
+		}
+		r.Body = body
+	}
+	r.Header.Set("User-Agent", cmp.Or(g.Agent, "tesla2mqtt"))
+	return g.Via.RoundTrip(r)
+}
+
+// Client makes a client of send. It hands a redirect to its caller as an answer: following it would carry a credential along.
+// Each request needs a deadline in its context.
+func Client(send func(*http.Request) (*http.Response, error)) *http.Client {
+	stay := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return &http.Client{Transport: trip(send), CheckRedirect: stay}
+}
+
+type trip func(*http.Request) (*http.Response, error)
+
+// RoundTrip is for http.Client.
+func (t trip) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.Body != nil && r.GetBody != nil {
+		defer r.Body.Close() // unread: Send takes a new one
+	}
+	return t(r)
+}
+
+// Cause says why a request failed, as far as that is of our own making: net/http quotes what a broken server sent, which may
+// echo a credential.
+func Cause(err error) string {
+	if own, ok := errors.AsType[Refusal](err); ok {
+		return own.Error()
+	}
+	if op, ok := errors.AsType[*net.OpError](err); ok {
+		return op.Error()
+	}
+	if cert, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		return cert.Error()
+	}
+	return "no answer in time, or not the kind that was expected"
+}
