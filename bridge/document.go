@@ -170,7 +170,7 @@ func measured(v *float64) *float64 {
 	if v == nil || !(*v >= 0 && *v < 1e9) {
 		return nil
 	}
-	return new(round(*v, 3))
+	return new(round(math.Abs(*v), 3)) // Abs for -0
 }
 
 // utc also drops years that JSON's times cannot hold.

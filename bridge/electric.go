@@ -23,8 +23,13 @@ func phases(c tesla.ChargeState) *int {
 	return c.ChargerPhases
 }
 
-// nearest returns the n of 1, 2, 3 for which n times one phase's power is nearest to the told power.
+// cut is what Tesla's whole kW lack on average: 3.99 is told as 3. Without it, 6 A on three phases of 221 V would pass
+// for two phases.
+const cut = 0.5
+
+// nearest returns the n of 1, 2, 3 for which n times one phase's power is nearest to what the told power means.
 func nearest(power, onePhase float64) int {
+	power += cut
 	best := 1
 	for n := 2; n <= 3; n++ {
 		if abs(power-float64(n)*onePhase) < abs(power-float64(best)*onePhase) {

@@ -316,3 +316,50 @@ func TestRetainedBirthChangesNothing(t *testing.T) {
 		wantEqual(t, "values", b.said("t/car/level"), []string{"1"})
 	})
 }
+
+// An unretained message is on its way as soon as it is handed over: nothing polls, so no time passes in the bubble.
+func TestPublishTakesNoTime(t *testing.T) {
+	inBubble(t, nil, func(t *testing.T, b *bench) {
+		b.start()
+		began := time.Now()
+		for i := range 10 {
+			b.client.Publish("t/car/result", []byte("x"), false)
+			synctest.Wait()
+			if n := len(b.said("t/car/result")); n != i+1 {
+				t.Fatalf("%d of %d messages arrived at once", n, i+1)
+			}
+		}
+		if d := time.Since(began); d != 0 {
+			t.Errorf("it took %v", d)
+		}
+	})
+}
+
+func BenchmarkPublishToBroker(b *testing.B) {
+	broker, err := mqtttest.NewBroker()
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer broker.Close()
+	url, err := broker.Listen("127.0.0.1:0")
+	if err != nil {
+		b.Fatal(err)
+	}
+	c, err := New(Options{URL: url, ClientID: "bridge"})
+	if err != nil {
+		b.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(b.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- c.Run(ctx) }()
+	arrived := make(chan struct{}, 1)
+	broker.Subscribe("r", func(mqtttest.Message) { arrived <- struct{}{} })
+	for b.Loop() {
+		c.Publish("r", []byte("x"), false)
+		<-arrived
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		b.Fatal(err)
+	}
+}

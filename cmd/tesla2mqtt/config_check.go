@@ -35,7 +35,7 @@ func (d *decoder) checkAll(c *Config) {
 	d.checkPoll(c, "poll", c.Poll)
 	d.checkCommands(c)
 	d.topic("homeassistant.prefix", c.HomeAssistant.Prefix)
-	d.oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
+	d.oneOf("log.level", c.Log.Level, levels...)
 	d.oneOf("log.format", c.Log.Format, "text", "json")
 	if c.StateDir == "" {
 		d.wrong("state_dir", "must not be empty (the login is kept there; ./state is the default)")

@@ -34,6 +34,19 @@ func (e *adviceError) Unwrap() error { return e.err }
 // errUnreachable is for a car whose state was printed, but which could not be read.
 var errUnreachable = errors.New("asleep or not reachable, and nothing was done to wake it")
 
+// toldError was printed when it happened, and is only for the exit code.
+type toldError struct{ error }
+
+func (e toldError) Unwrap() error { return e.error }
+
+// quietly marks an error as told; nil stays nil.
+func quietly(err error) error {
+	if err == nil {
+		return nil
+	}
+	return toldError{err}
+}
+
 // exitCode maps what a subcommand returned.
 func exitCode(err error) int {
 	var usage *usageError
@@ -59,7 +72,9 @@ func complain(w io.Writer, err error) {
 		fmt.Fprintf(w, "%v\n", err) // each line names its file and line already, as editors like it
 		return
 	}
-	fmt.Fprintf(w, "tesla2mqtt: %v\n", err)
+	if told, ok := errors.AsType[toldError](err); !ok || told.Error() != err.Error() {
+		fmt.Fprintf(w, "tesla2mqtt: %v\n", err)
+	}
 	if hint := hintFor(err); hint != "" {
 		fmt.Fprintf(w, "  hint: %s\n", hint)
 	}

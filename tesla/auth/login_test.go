@@ -168,16 +168,14 @@ func TestLoginWaitsForARenewalElsewhere(t *testing.T) {
 		cli := open(t, dir, tesla)
 		time.Sleep(7 * time.Hour)
 		tesla.wait = 10 * time.Second
-		go daemon.get(t.Context(), none)
-		synctest.Wait()
-		tesla.challenge = "unused"
-		tesla.answer = func(w http.ResponseWriter) bool { // the new login, which is of another line
+		tesla.answer = func(w http.ResponseWriter) bool {
 			if len(tesla.forms) == 2 {
-				tesla.gen = 100
-				return false
+				tesla.gen = 100 // the new login is of another line
 			}
 			return false
 		}
+		go daemon.get(t.Context(), none)
+		synctest.Wait()
 		start := time.Now()
 		_, err := cli.StartLogin().Finish(t.Context(), "refresh_token="+refreshName(100))
 		if err != nil {

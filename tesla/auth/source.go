@@ -159,7 +159,7 @@ func (s *Source) Client() *http.Client {
 			return nil, err
 		}
 		answer, err := s.send(r, first)
-		if err != nil || answer.StatusCode != http.StatusUnauthorized || (r.ContentLength != 0 && r.GetBody == nil) {
+		if err != nil || answer.StatusCode != http.StatusUnauthorized || (r.Body != nil && r.GetBody == nil) {
 			return answer, err
 		}
 		second, err := s.get(r.Context(), first)

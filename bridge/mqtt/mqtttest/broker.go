@@ -146,7 +146,7 @@ func (b *Broker) serve(conn net.Conn) bool {
 func (b *Broker) evict(clientID string) {
 	b.mu.Lock()
 	var ended chan struct{}
-	if b.server != nil {
+	if b.server != nil && clientID != mochi.InlineClientId {
 		if old, ok := b.server.Clients.Get(clientID); ok {
 			ended = b.conns[old.Net.Conn]
 			old.Stop(packets.ErrSessionTakenOver)

@@ -1,0 +1,237 @@
+package bridge
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"tesla2mqtt/tesla"
+	"tesla2mqtt/tesla/sim"
+)
+
+const vin = "5YJ3E1EA7KF000001"
+
+// rig is a bridge beside a simulated Tesla, in fake time and without a network.
+type rig struct {
+	t      *testing.T
+	tesla  *sim.Tesla
+	car    *sim.CarHandle
+	client *tesla.Client
+	cfg    Config
+	memory memory
+	said   *recorder
+	logged *strings.Builder
+	token  string
+
+	bridge *Bridge
+	cancel context.CancelFunc
+	done   chan struct{}
+}
+
+func defaults() CarConfig {
+	return CarConfig{
+		Name: "model3",
+		Poll: Poll{State: time.Minute, Online: time.Minute, Charging: time.Minute, IdleAfter: 15 * time.Minute, Suspend: 21 * time.Minute},
+		Commands: Commands{
+			Enabled: true, Wake: true, TTL: time.Minute,
+			Amps: Amps{Min: 1, Max: 48, Settle: 2 * time.Second, RaiseGap: 15 * time.Second, LowerGap: 5 * time.Second},
+		},
+	}
+}
+
+// inBubble runs f with a rig in a bubble of fake time. The bridge is not started yet.
+func inBubble(t *testing.T, car sim.Car, f func(r *rig)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		r := &rig{t: t, tesla: &sim.Tesla{ExpiresIn: 365 * 24 * time.Hour}, memory: memory{}, logged: &strings.Builder{}}
+		if car.VIN == "" {
+			car.VIN = vin
+		}
+		r.car = r.tesla.Add(car)
+		r.token, _ = r.tesla.Login()
+		r.cfg = Config{
+			BaseTopic: "tesla2mqtt", ClientID: "tesla2mqtt", Scalars: true, Discovery: true, DiscoveryPrefix: "homeassistant",
+			API: "owner", Version: "test", Cars: map[string]CarConfig{vin: defaults()}, AllCars: true, Default: defaults(),
+		}
+		r.cfg.Default.Name = ""
+		f(r)
+		if r.cancel != nil {
+			r.stop()
+		}
+		for _, v := range r.tesla.Violations() {
+			t.Errorf("the simulator complains: %s", v)
+		}
+	})
+}
+
+// RoundTrip adds the token, as the login's client does.
+func (r *rig) RoundTrip(req *http.Request) (*http.Response, error) {
+	req = req.Clone(req.Context())
+	req.Header.Set("Authorization", "Bearer "+r.token)
+	req.Header.Set("User-Agent", "tesla2mqtt/test")
+	return r.tesla.RoundTripper().RoundTrip(req)
+}
+
+func (r *rig) Vehicles(ctx context.Context) ([]tesla.Vehicle, error) { return r.client.Vehicles(ctx) }
+
+func (r *rig) Car(v tesla.Vehicle) (Reader, Commander) { c := r.client.Car(v); return c, c }
+
+// start starts a bridge with what an earlier one remembered.
+func (r *rig) start() {
+	noRedirect := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	r.client = tesla.NewClient(&http.Client{Transport: r, CheckRedirect: noRedirect}, func() string { return "https://owner-api.teslamotors.com" })
+	r.said = &recorder{retained: map[string]string{}}
+	log := slog.New(slog.NewTextHandler(&guarded{w: r.logged}, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	r.bridge = New(r.cfg, Deps{
+		Account: r, Publisher: r.said, Memory: r.memory, Log: log,
+		Auth: func() (string, any) { return "ok", map[string]string{"status": "ok"} },
+		MQTT: func() any { return nil }, Usage: func() any { return r.client.Usage() },
+	})
+	ctx, cancel := context.WithCancel(context.Background())
+	r.cancel, r.done = cancel, make(chan struct{})
+	go func() { r.bridge.Run(ctx); close(r.done) }()
+	synctest.Wait()
+}
+
+func (r *rig) stop() {
+	r.cancel()
+	<-r.done
+	r.cancel = nil
+}
+
+// pass lets fake time go by.
+func (r *rig) pass(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
+}
+
+func (r *rig) send(thing, payload string) {
+	r.bridge.Deliver("tesla2mqtt/model3/"+thing+"/set", []byte(payload), false)
+	synctest.Wait()
+}
+
+// only returns the one result that came on thing, and forgets it.
+func (r *rig) only(thing string) Result {
+	r.t.Helper()
+	all := r.said.take(thing)
+	if len(all) != 1 {
+		r.t.Fatalf("%s has %d results, want 1: %+v", thing, len(all), all)
+	}
+	return all[0]
+}
+
+func (r *rig) retained(name string) string { return r.said.get("tesla2mqtt/" + name) }
+
+func (r *rig) wantResult(got Result, status, reason string) {
+	r.t.Helper()
+	if text(got.Reason) != reason || got.Status != status {
+		r.t.Errorf("%s is %s/%s (%s), want %s/%s", got.Thing, got.Status, text(got.Reason), text(got.Message), status, reason)
+	}
+}
+
+func (r *rig) wantExecuted(names ...string) {
+	r.t.Helper()
+	var got []string
+	for _, e := range r.car.Executed() {
+		got = append(got, e.Name)
+	}
+	if strings.Join(got, " ") != strings.Join(names, " ") {
+		r.t.Errorf("the car executed %v, want %v", got, names)
+	}
+}
+
+func text(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
+}
+
+// recorder keeps what was published.
+type recorder struct {
+	mu       sync.Mutex
+	retained map[string]string
+	order    []string
+	results  []said
+	count    int
+}
+
+type said struct{ topic, payload string }
+
+func (r *recorder) Publish(topic string, payload []byte, retain bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.count++
+	if !retain {
+		r.results = append(r.results, said{topic, string(payload)})
+		return
+	}
+	if len(payload) == 0 {
+		delete(r.retained, topic)
+		r.order = append(r.order, "-"+topic)
+		return
+	}
+	r.retained[topic] = string(payload)
+	r.order = append(r.order, topic)
+}
+
+func (r *recorder) get(topic string) string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.retained[topic]
+}
+
+func (r *recorder) take(thing string) []Result {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var out []Result
+	var rest []said
+	for _, s := range r.results {
+		if !strings.HasSuffix(s.topic, "/"+thing+"/result") {
+			rest = append(rest, s)
+			continue
+		}
+		var res Result
+		if err := json.Unmarshal([]byte(s.payload), &res); err != nil {
+			panic(err)
+		}
+		out = append(out, res)
+	}
+	r.results = rest
+	return out
+}
+
+// memory is a Memory that forgets with the test.
+type memory map[string][]byte
+
+var memoryLock sync.Mutex
+
+func (m memory) Load(name string) ([]byte, error) {
+	memoryLock.Lock()
+	defer memoryLock.Unlock()
+	return m[name], nil
+}
+
+func (m memory) Save(name string, data []byte) error {
+	memoryLock.Lock()
+	defer memoryLock.Unlock()
+	m[name] = data
+	return nil
+}
+
+type guarded struct {
+	mu sync.Mutex
+	w  *strings.Builder
+}
+
+func (g *guarded) Write(p []byte) (int, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.w.Write(p)
+}

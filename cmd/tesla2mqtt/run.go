@@ -1,0 +1,21 @@
+package main
+
+import (
+	"context"
+
+	"github.com/urfave/cli/v3"
+)
+
+func (a *app) run(ctx context.Context, cmd *cli.Command) error {
+	if err := takes(cmd, 0, 0); err != nil {
+		return err
+	}
+	c, log, err := a.load(cmd, "")
+	if err != nil {
+		return err
+	}
+	for _, w := range c.Warnings {
+		log.Warn("configuration", "warning", w)
+	}
+	return serve(ctx, c, log)
+}

@@ -1,0 +1,90 @@
+package main
+
+// usage is the help of the whole program.
+const usage = `tesla2mqtt publishes the charge state of your Tesla to MQTT and takes commands from there.
+
+Usage:
+  tesla2mqtt login                 log in to your Tesla account, once
+  tesla2mqtt run                   run the bridge, until a signal
+  tesla2mqtt vehicles              list the cars of the account
+  tesla2mqtt status [CAR]          show the charge state, without waking the car
+  tesla2mqtt set-amps CAR AMPS     set the charging current, without waking the car
+  tesla2mqtt refresh-token         renew the login now; rarely needed, it renews itself
+  tesla2mqtt version               show version, commit and modules
+
+CAR is a VIN, the name from the configuration, or the name that the car shows.
+
+Flags, before or after the subcommand:
+  -config FILE   the configuration; else ./config.yaml, then /etc/tesla2mqtt/config.yaml
+  -log LEVEL     debug, info, warn or error, on standard error
+  -json          for vehicles, status and version: JSON on standard output
+  -help          this text, or that of a subcommand
+
+Exit codes:
+  0 done   1 failed   2 wrong usage or configuration   3 login needed   4 car asleep or not reachable
+
+First steps:
+  cp config.example.yaml config.yaml     # and set mqtt.url in it
+  tesla2mqtt login
+  tesla2mqtt status
+  tesla2mqtt run
+`
+
+// usageOf returns the help of one subcommand.
+func usageOf(name string) string {
+	return usages[name] + "\nFlags -config FILE and -log LEVEL: see tesla2mqtt -help\n"
+}
+
+var usages = map[string]string{
+	"run": `Usage: tesla2mqtt run
+
+Runs the bridge until SIGINT or SIGTERM. Without login, broker or Tesla it stays up, says so, and goes on by itself once
+they are there. Only a faulty configuration ends it (exit code 2).
+`,
+	"login": `Usage: tesla2mqtt login [-issuer URL]
+
+Shows the address of Tesla's login page, and reads from standard input what you paste after signing in there: the address
+that begins with tesla://auth/callback?code=, or the code in it, or a refresh token. The login is then kept in the state
+folder and renewed by itself.
+
+  -issuer URL    where your account lives, if not at https://auth.tesla.com: https://auth.tesla.cn
+
+Examples:
+  tesla2mqtt login
+  tesla2mqtt login < refresh-token.txt
+`,
+	"refresh-token": `Usage: tesla2mqtt refresh-token
+
+Renews the login now and shows how long the new access token lasts. It is also renewed by itself, also while nothing else
+runs for weeks. Exit code 3 if Tesla no longer accepts it.
+`,
+	"vehicles": `Usage: tesla2mqtt vehicles [-json]
+
+Lists the cars of the account. Commands says whether this program can command the car, or only read it. The cars are not
+touched.
+`,
+	"status": `Usage: tesla2mqtt status [CAR] [-json]
+
+Shows the charge state of one car, or of all that the configuration serves. It wakes no car: the state of one that is
+asleep or not reachable is shown alone, and the exit code is 4. With -json a list, with null for what the car does not tell.
+
+Examples:
+  tesla2mqtt status
+  tesla2mqtt status model3
+  tesla2mqtt status 5YJ3E1EA7KF317000 -json
+`,
+	"set-amps": `Usage: tesla2mqtt set-amps CAR AMPS
+
+Sets the charging current in amperes, of each phase: from 1 to commands.amps.max of the configuration. It wakes no car:
+exit code 4 if it is asleep or not reachable. Afterwards it shows what the car says. Below 5 A the command is sent twice,
+since the first only takes the car to 5 A.
+
+Examples:
+  tesla2mqtt set-amps model3 10
+  tesla2mqtt set-amps "My Tesla" 6
+`,
+	"version": `Usage: tesla2mqtt version [-json]
+
+Shows version, commit, the Go version, and the modules that were built in.
+`,
+}

@@ -1,0 +1,84 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"text/tabwriter"
+
+	"github.com/urfave/cli/v3"
+
+	"tesla2mqtt/tesla"
+)
+
+// carLine is a car in the list, for people and as JSON.
+type carLine struct {
+	VIN      string `json:"vin"`
+	Name     string `json:"name"`  // that the car shows, "" if Tesla does not say
+	Alias    string `json:"alias"` // of the configuration, "" if it has none
+	Served   bool   `json:"served"`
+	Commands string `json:"commands"` // possible, signed only, off
+}
+
+func (a *app) vehicles(ctx context.Context, cmd *cli.Command) (err error) {
+	if err := takes(cmd, 0, 0); err != nil {
+		return err
+	}
+	c, log, err := a.load(cmd, "warn")
+	if err != nil {
+		return err
+	}
+	source, client, err := openAccount(c, log)
+	if err != nil {
+		return err
+	}
+	defer closeAccount(source, &err)
+	cars, err := client.Vehicles(ctx)
+	if err != nil {
+		return err
+	}
+	lines := carLines(c, cars)
+	if cmd.Bool("json") {
+		return printJSON(a.out, lines)
+	}
+	return printCars(a.out, lines)
+}
+
+func carLines(c *Config, cars []tesla.Vehicle) []carLine {
+	lines := []carLine{} // an empty list in JSON, not null
+	for _, car := range cars {
+		v, named := c.settings(car.VIN)
+		line := carLine{VIN: car.VIN, Name: car.Name, Alias: v.Name, Served: named || len(c.Vehicles) == 0, Commands: "possible"}
+		switch {
+		case v.Write == "none":
+			line.Commands = "off"
+		case car.SignedCommands:
+			line.Commands = "signed only"
+		}
+		lines = append(lines, line)
+	}
+	return lines
+}
+
+func printCars(out io.Writer, lines []carLine) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "VIN\tNAME\tALIAS\tSERVED\tCOMMANDS")
+	for _, l := range lines {
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", l.VIN, dash(l.Name), dash(l.Alias), map[bool]string{true: "yes", false: "no"}[l.Served], l.Commands)
+	}
+	return w.Flush()
+}
+
+func dash(text string) string {
+	if text == "" {
+		return "-"
+	}
+	return text
+}
+
+func printJSON(out io.Writer, v any) error {
+	e := json.NewEncoder(out)
+	e.SetIndent("", "  ")
+	return e.Encode(v)
+}

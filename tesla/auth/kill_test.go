@@ -1,0 +1,159 @@
+package auth
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"runtime"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestMain lets this test binary be the process that is killed.
+func TestMain(m *testing.M) {
+	if at := os.Getenv("AUTH_TEST_VICTIM"); at != "" {
+		if err := victim(at, os.Getenv("AUTH_TEST_DIR")); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+	}
+	os.Exit(m.Run())
+}
+
+// victim renews without end, and reports each generation only after Refresh has returned.
+func victim(at, dir string) error {
+	for {
+		s, err := openAt(at, dir)
+		if err != nil {
+			return err
+		}
+		if err := s.Refresh(context.Background()); err != nil {
+			return err
+		}
+		fmt.Println(s.state.Load().tok.Refresh.Reveal())
+		if err := s.Close(); err != nil {
+			return err
+		}
+	}
+}
+
+func openAt(at, dir string) (*Source, error) {
+	h, err := NewHosts(at)
+	if err != nil {
+		return nil, err
+	}
+	tr, err := NewTransport(h, TLS{})
+	if err != nil {
+		return nil, err
+	}
+	return Open(dir, Config{AuthURL: at, Hosts: h, Transport: tr})
+}
+
+// A process is killed at random instants after an answer was sent to it. The server takes only the newest refresh token and
+// the one before, as Tesla does: so no more than the one answer that was not yet saved may be lost, and nothing that was
+// reported. AUTH_TEST_KILLS sets how many times, AUTH_TEST_SEED the instants.
+func TestInvariant3KillAtAnyInstant(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("no kill -9 here")
+	}
+	kills := number(t, "AUTH_TEST_KILLS", 25)
+	seed := number(t, "AUTH_TEST_SEED", int(time.Now().UnixNano()&0xffffff))
+	t.Logf("AUTH_TEST_SEED=%d", seed)
+	random := rand.New(rand.NewPCG(uint64(seed), 0))
+
+	dir, tesla := t.TempDir(), newFake()
+	tesla.grace = true
+	answered := make(chan struct{}, 1000)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		tesla.ServeHTTP(w, r)
+		select {
+		case answered <- struct{}{}:
+		default:
+		}
+	}))
+	defer server.Close()
+	put(t, dir, fmt.Sprintf(`{"version":1,"refresh_token":%q,"issuer":%q}`, refreshName(0), server.URL+v3))
+
+	for i := range kills {
+		reported := killOne(t, server.URL, dir, answered, 1+random.IntN(4), time.Duration(random.IntN(4000))*time.Microsecond)
+		tesla.mu.Lock()
+		gen, tooOld := tesla.gen, tesla.tooOld
+		tesla.mu.Unlock()
+		saved := onDisk(t, dir)
+		if tooOld > 0 || saved < gen-1 || saved < reported {
+			t.Fatalf("kill %d: %d saved, %d reported, %d minted, %d dead ones tried", i, saved, reported, gen, tooOld)
+		}
+		s, err := openAt(server.URL, dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Refresh(t.Context()); err != nil {
+			t.Fatalf("kill %d: a login is needed: %v", i, err)
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// killOne runs a victim, kills it a while after its n-th answer, and returns the last generation it reported.
+func killOne(t *testing.T, at, dir string, answered chan struct{}, n int, later time.Duration) int {
+	t.Helper()
+	for len(answered) > 0 {
+		<-answered
+	}
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), "AUTH_TEST_VICTIM="+at, "AUTH_TEST_DIR="+dir)
+	cmd.Stderr = t.Output()
+	pipe, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan string, 1)
+	go func() {
+		out, _ := io.ReadAll(pipe) // ends with the process
+		done <- string(out)
+	}()
+	for range n {
+		select {
+		case <-answered:
+		case <-time.After(30 * time.Second):
+			t.Error("the victim does not ask")
+		}
+	}
+	time.Sleep(later) // not synchronisation: the instant of the kill is the point
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	out := <-done
+	_ = cmd.Wait() // says that it was killed
+	lines := strings.Split(out, "\n")
+	gen := 0
+	if len(lines) > 1 {
+		fmt.Sscanf(lines[len(lines)-2], "EU_refresh%d", &gen)
+	}
+	return gen
+}
+
+func number(t *testing.T, name string, otherwise int) int {
+	t.Helper()
+	text := os.Getenv(name)
+	if text == "" {
+		return otherwise
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
