@@ -67,7 +67,7 @@ func (in *haInspector) fault(format string, args ...any) {
 	in.faults = append(in.faults, fmt.Sprintf(format, args...))
 }
 
-// inspect returns what is wrong with a discovery message.
+// haInspect returns what is wrong with a discovery message.
 func haInspect(base string, published map[string]string, topic string, payload []byte) []string {
 	in := &haInspector{base: base, published: published}
 	if !discoveryTopic.MatchString(topic) {

@@ -15,7 +15,7 @@ import (
 
 var docNoon = time.Date(2026, 8, 24, 12, 0, 0, 0, time.UTC)
 
-// charging is a European car in the middle of a charge, with every field told.
+// chargingCar is a European car in the middle of a charge, with every field told.
 func chargingCar() tesla.ChargeState {
 	start := docNoon.Add(14*time.Hour + 400*time.Millisecond).In(time.FixedZone("CEST", 7200))
 	return tesla.ChargeState{
@@ -29,7 +29,7 @@ func chargingCar() tesla.ChargeState {
 	}
 }
 
-// goldenScalars is the contract: these keys, in this order, with these values for charging.
+// goldenScalars is the contract: these keys, in this order, with these values for chargingCar.
 const goldenScalars = `vehicle_state=online
 charging_state=charging
 charging=true

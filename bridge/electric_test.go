@@ -7,7 +7,7 @@ import (
 	"tesla2mqtt/tesla"
 )
 
-// on is what a car tells while it charges on AC: current per phase, voltage of a phase, Tesla's phases and whole kW.
+// onAC is what a car tells while it charges on AC: current per phase, voltage of a phase, Tesla's phases and whole kW.
 func onAC(amps, volts, phases, kW int) tesla.ChargeState {
 	return tesla.ChargeState{
 		ChargerActualCurrent: &amps, ChargerVoltage: &volts, ChargerPhases: &phases, ChargerPower: &kW,
@@ -180,7 +180,7 @@ func wantPointer(t *testing.T, got *int, want int) {
 	}
 }
 
-func show[T any](v *T) any {
+func orNull[T any](v *T) any {
 	if v == nil {
 		return "null"
 	}

@@ -23,7 +23,8 @@ password is never seen here.
 What the login allows: everything that Tesla's phone app can do with your account, such as unlocking and locating the car.
 Tesla has no narrower permission for this API. This program reads the charging, and commands it when told to.
 Where it is kept: %s
-which only you can read (mode 0600). Whoever gets that file has the login. To end it, change your Tesla password.
+which only you can read (mode 0600). Whoever gets that file has the login. To end it, change your Tesla password, or revoke
+the login in the security settings of your Tesla account.
 
 1. Use Firefox, Chrome or Edge (Safari hides what is needed in step 3). In a new tab, press F12, choose the tab Network,
    and tick "Preserve log" (Firefox: "Persist Logs" behind the gear).

@@ -69,7 +69,9 @@ func together(ctx context.Context, b *bridge.Bridge, broker *mqtt.Client) error 
 // account gives the bridge the cars of a login.
 type account struct{ client *tesla.Client }
 
-func (a account) Vehicles(ctx context.Context) ([]tesla.Vehicle, error) { return a.client.Vehicles(ctx) }
+func (a account) Vehicles(ctx context.Context) ([]tesla.Vehicle, error) {
+	return a.client.Vehicles(ctx)
+}
 
 func (a account) Car(v tesla.Vehicle) (bridge.Reader, bridge.Commander) {
 	car := a.client.Car(v)

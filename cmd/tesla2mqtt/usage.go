@@ -55,8 +55,8 @@ Examples:
 `,
 	"refresh-token": `Usage: tesla2mqtt refresh-token
 
-Renews the login now and shows how long the new access token lasts. It is also renewed by itself, also while nothing else
-runs for weeks. Exit code 3 if Tesla no longer accepts it.
+Renews the login now and shows how long the new access token lasts. The bridge does that by itself while it runs; this is
+for a test. Exit code 3 if Tesla no longer accepts the login.
 `,
 	"vehicles": `Usage: tesla2mqtt vehicles [-json]
 

@@ -1,0 +1,188 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"tesla2mqtt/bridge"
+	"tesla2mqtt/bridge/mqtt"
+	"tesla2mqtt/bridge/mqtt/mqtttest"
+	"tesla2mqtt/internal/atomicfile"
+	"tesla2mqtt/tesla"
+	"tesla2mqtt/tesla/auth"
+	"tesla2mqtt/tesla/sim"
+)
+
+// clientID is the bridge's id at the embedded broker.
+const clientID = "tesla2mqtt"
+
+// show runs the demo until ctx ends.
+func show(ctx context.Context, o options, stdout, stderr io.Writer) (err error) {
+	log := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: o.level}))
+	dir, err := os.MkdirTemp("", "tesla2mqtt-demo-")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+
+	broker, err := mqtttest.NewBroker()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, broker.Close()) }()
+	url, err := broker.Listen(net.JoinHostPort("127.0.0.1", strconv.Itoa(o.port)))
+	if err != nil {
+		return fmt.Errorf("%w (choose another port with -port)", err)
+	}
+	print := &printer{out: stdout}
+	print.intro(url)
+	broker.Subscribe("#", print.message)
+
+	cars := &sim.Tesla{Speed: o.speed}
+	cars.Add(sim.Car{VIN: "5YJ3E1EA7KF000001", Name: "Charging car", Level: 42, PluggedIn: true, Phases: 3, MaxAmps: 16, Amps: 13})
+	cars.Add(sim.Car{VIN: "5YJ3E1EA7KF000002", Name: "Sleeping car", Level: 70, PluggedIn: true, Stopped: true, Asleep: true})
+	source, err := logIn(ctx, cars, dir, log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, source.Close()) }()
+	for _, name := range o.faults {
+		if err := cars.Fault(name); err != nil {
+			return err
+		}
+	}
+	memory, err := atomicfile.OpenFolder(dir)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, memory.Close()) }()
+	return serve(ctx, url, source, memory, log)
+}
+
+// logIn goes through the whole login, with the simulator in the part of the person and the browser.
+func logIn(ctx context.Context, cars *sim.Tesla, dir string, log *slog.Logger) (*auth.Source, error) {
+	hosts, err := auth.NewHosts()
+	if err != nil {
+		return nil, err
+	}
+	source, err := auth.Open(dir, auth.Config{Hosts: hosts, Transport: cars.RoundTripper(), UserAgent: "tesla2mqtt/demo", Log: log})
+	if err != nil {
+		return nil, err
+	}
+	login := source.StartLogin()
+	callback, err := cars.Approve(login.URL())
+	if err == nil {
+		_, err = login.Finish(ctx, callback)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("log in at the simulated Tesla: %w", err), source.Close())
+	}
+	return source, nil
+}
+
+// serve joins the parts as the product does.
+func serve(ctx context.Context, url string, source *auth.Source, memory bridge.Memory, log *slog.Logger) error {
+	client := tesla.NewClient(source.Client(), source.APIURL)
+	cfg := settings()
+	var b *bridge.Bridge
+	broker, err := mqtt.New(mqtt.Options{
+		URL: url, ClientID: clientID, Log: log,
+		StateTopic: bridge.StateTopic(cfg.BaseTopic), InfoTopic: bridge.InfoTopic(cfg.BaseTopic),
+		BirthTopic: bridge.BirthTopic(cfg.DiscoveryPrefix), Subscribe: []string{bridge.SetFilter(cfg.BaseTopic)},
+		Handler: func(m mqtt.Message) { b.Deliver(m.Topic, m.Payload, m.Retained) },
+		Foreign: func(payload []byte) bool { return b.Foreign(payload) },
+	})
+	if err != nil {
+		return err
+	}
+	b = bridge.New(cfg, bridge.Deps{
+		Account: account{client}, Publisher: broker, Memory: memory, Log: log,
+		Auth:  func() (string, any) { s := source.Status(); return s.State, s },
+		MQTT:  func() any { return broker.Stats() },
+		Usage: func() any { return client.Usage() },
+	})
+	online, hangUp := context.WithCancel(context.WithoutCancel(ctx))
+	defer hangUp()
+	done := make(chan error, 1)
+	go func() { done <- broker.Run(online) }()
+	b.Run(ctx)
+	hangUp()
+	return <-done
+}
+
+// settings are the product's defaults with shorter intervals, so that there is something to see.
+func settings() bridge.Config {
+	car := bridge.CarConfig{
+		Poll: bridge.Poll{State: 10 * time.Second, Online: 10 * time.Second, Charging: 5 * time.Second, IdleAfter: 15 * time.Minute, Suspend: 21 * time.Minute},
+		Commands: bridge.Commands{
+			Enabled: true, Wake: true, TTL: time.Minute, ChargePort: true,
+			Amps: bridge.Amps{Min: 1, Max: 48, Settle: 2 * time.Second, RaiseGap: 15 * time.Second, LowerGap: 5 * time.Second},
+		},
+	}
+	charging, sleeping := car, car
+	charging.Name, sleeping.Name = "charging_car", "sleeping_car"
+	return bridge.Config{
+		BaseTopic: "tesla2mqtt", ClientID: clientID, Scalars: true, Discovery: true, DiscoveryPrefix: "homeassistant",
+		API: "owner", Version: "demo", Default: car,
+		Cars: map[string]bridge.CarConfig{"5YJ3E1EA7KF000001": charging, "5YJ3E1EA7KF000002": sleeping},
+	}
+}
+
+// account gives the bridge the simulated cars.
+type account struct{ client *tesla.Client }
+
+func (a account) Vehicles(ctx context.Context) ([]tesla.Vehicle, error) {
+	return a.client.Vehicles(ctx)
+}
+
+func (a account) Car(v tesla.Vehicle) (bridge.Reader, bridge.Commander) {
+	car := a.client.Car(v)
+	return car, car
+}
+
+// printer shows messages as they are published.
+type printer struct {
+	mu  sync.Mutex
+	out io.Writer
+}
+
+func (p *printer) intro(url string) {
+	host, port, _ := net.SplitHostPort(strings.TrimPrefix(url, "mqtt://"))
+	at := fmt.Sprintf("-h %s -p %s", host, port)
+	fmt.Fprintf(p.out, `The broker is at %s
+
+Watch:  mosquitto_sub %s -v -t 'tesla2mqtt/#'
+Steer:  mosquitto_pub %s -t tesla2mqtt/charging_car/charge_amps/set -m 8
+        mosquitto_pub %s -t tesla2mqtt/charging_car/charging/set -m OFF
+        mosquitto_pub %s -t tesla2mqtt/sleeping_car/charging/set -m ON     (wakes it)
+Stop:   Ctrl-C
+
+Published from now on (R: retained):
+`, url, at, at, at, at)
+}
+
+// maxShown bounds a line; discovery is several kilobytes.
+const maxShown = 200
+
+func (p *printer) message(m mqtttest.Message) {
+	flag := " "
+	if m.Retain {
+		flag = "R"
+	}
+	payload := m.Payload
+	if len(payload) > maxShown {
+		payload = strings.ToValidUTF8(payload[:maxShown], "") + fmt.Sprintf("… (%d bytes)", len(m.Payload))
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	fmt.Fprintf(p.out, "%s %s %s %s\n", time.Now().Format("15:04:05.000"), flag, m.Topic, payload)
+}
