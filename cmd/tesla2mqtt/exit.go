@@ -31,8 +31,10 @@ type adviceError struct {
 func (e *adviceError) Error() string { return e.err.Error() }
 func (e *adviceError) Unwrap() error { return e.err }
 
-// errUnreachable is for a car whose state was printed, but which could not be read.
-var errUnreachable = errors.New("asleep or not reachable, and nothing was done to wake it")
+// errUnreachable is for a car that could only be read if it were woken first.
+var errUnreachable = errors.New("it was not woken")
+
+func unreachable(s tesla.VehicleState) error { return fmt.Errorf("it is %s; %w", s, errUnreachable) }
 
 // toldError was printed when it happened, and is only for the exit code.
 type toldError struct{ error }

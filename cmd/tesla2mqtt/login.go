@@ -71,7 +71,11 @@ func (a *app) login(ctx context.Context, cmd *cli.Command) (err error) {
 		return err
 	}
 	defer closeAccount(source, &err)
-	if err := a.pasteLogin(ctx, source, filepath.Join(c.StateDir, "token.json")); err != nil {
+	file, err := filepath.Abs(filepath.Join(c.StateDir, "token.json"))
+	if err != nil {
+		return err
+	}
+	if err := a.pasteLogin(ctx, source, file); err != nil {
 		return err
 	}
 	return a.firstCall(ctx, c, client)

@@ -45,7 +45,11 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits, "login": loginBy, "car": addCar, "fault": setFault, "calls": calls, "amps": amps, "revoke": revoke,
-			"pasted": pasted,
+			"pasted": pasted, "settings": settings,
+		},
+		Condition: func(name string) (bool, error) {
+			_, err := os.Stat(defaultPaths[1])
+			return name == "configured" && err == nil, nil
 		},
 	})
 }
@@ -163,6 +167,12 @@ func pasted(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte("refresh_token="+refresh), 0o600))
 }
 
+// settings FILE adds to the configuration.
+func settings(ts *testscript.TestScript, _ bool, args []string) {
+	all := ts.ReadFile("config.yaml") + ts.ReadFile(args[0])
+	ts.Check(os.WriteFile(ts.MkAbs("config.yaml"), []byte(all), 0o600))
+}
+
 // car VIN-ENDING key=value... puts a car into the account.
 func addCar(ts *testscript.TestScript, _ bool, args []string) {
 	car := sim.Car{VIN: "5YJ3E1EA7KF" + args[0]}
@@ -177,6 +187,7 @@ func addCar(ts *testscript.TestScript, _ bool, args []string) {
 			car.Asleep, car.SleepsAs = true, "offline"
 		case "signed":
 			car.SignedCommands = true
+		case "dc":
 		case "plugged":
 			car.PluggedIn, car.Stopped = true, true
 		case "amps":

@@ -116,7 +116,7 @@ func awake(ctx context.Context, car *tesla.Car) (tesla.ChargeState, error) {
 		return tesla.ChargeState{}, err
 	}
 	if state == tesla.StateAsleep || state == tesla.StateOffline {
-		return tesla.ChargeState{}, &adviceError{fmt.Errorf("%s: %w", state, errUnreachable), "wake it in Tesla's app, or send wake by MQTT"}
+		return tesla.ChargeState{}, &adviceError{unreachable(state), "wake it in Tesla's app, or send wake by MQTT"}
 	}
 	return car.ChargeState(ctx)
 }

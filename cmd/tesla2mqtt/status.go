@@ -76,7 +76,7 @@ func look(ctx context.Context, client *tesla.Client, car tesla.Vehicle) (reading
 	}
 	r.state = state
 	if state == tesla.StateAsleep || state == tesla.StateOffline {
-		return r, errUnreachable
+		return r, unreachable(state)
 	}
 	r.charge, err = client.ChargeState(ctx, car.ID)
 	return r, err

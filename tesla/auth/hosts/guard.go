@@ -35,7 +35,7 @@ func (g Guard) Send(r *http.Request) (*http.Response, error) {
 // Client makes a client of send. It hands a redirect to its caller as an answer: following it would carry a credential along.
 // Each request needs a deadline in its context.
 func Client(send func(*http.Request) (*http.Response, error)) *http.Client {
-	stay := func(*http.Request, []*http.Request) error { return nil }
+	stay := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	return &http.Client{Transport: trip(send), CheckRedirect: stay}
 }
 
