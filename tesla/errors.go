@@ -10,20 +10,20 @@ import (
 // Advice says what to do.
 var (
 	ErrLoginRequired   = errors.New("login required")
-	ErrUnauthorized    = errors.New("Tesla refused the access token")
+	ErrUnauthorized    = errors.New("access token refused by Tesla")
 	ErrAsleep          = errors.New("car asleep or offline")
 	ErrInService       = errors.New("car in service")
 	ErrNotFound        = errors.New("car not in this account")
-	ErrForbidden       = errors.New("Tesla refuses this client")
+	ErrForbidden       = errors.New("client refused by Tesla")
 	ErrSigningRequired = errors.New("car accepts signed commands only")
-	ErrBudget          = errors.New("Tesla's billing limit is reached")
+	ErrBudget          = errors.New("billing limit at Tesla reached")
 	ErrMissingScopes   = errors.New("login lacks a permission")
-	ErrPayment         = errors.New("Tesla asks for a payment")
-	ErrWrongEndpoint   = errors.New("Tesla has closed this endpoint")
+	ErrPayment         = errors.New("payment asked for by Tesla")
+	ErrWrongEndpoint   = errors.New("endpoint closed by Tesla")
 	ErrWrongRegion     = errors.New("account belongs to another region")
 	ErrRateLimited     = errors.New("too many requests")
-	ErrTemporary       = errors.New("Tesla is not answering properly")
-	ErrRefused         = errors.New("Tesla refused the request")
+	ErrTemporary       = errors.New("no proper answer from Tesla")
+	ErrRefused         = errors.New("request refused by Tesla")
 )
 
 // advice says for each class what the user can do.

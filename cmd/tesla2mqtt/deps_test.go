@@ -1,0 +1,85 @@
+package main
+
+import (
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// deps lists the packages that pkg links.
+func deps(t *testing.T, pkg string) []string {
+	t.Helper()
+	out, err := exec.Command("go", "list", "-deps", pkg).Output()
+	if err != nil {
+		t.Fatalf("go list -deps %s: %v", pkg, err)
+	}
+	return strings.Fields(string(out))
+}
+
+// TestBoundaries: what each package may never link. That the token stays where it is, and that the program has no back
+// door for tests, can be checked here instead of being believed.
+func TestBoundaries(t *testing.T) {
+	const (
+		module = "tesla2mqtt/"
+		oauth  = "golang.org/x/oauth2"
+		paho   = "github.com/eclipse/paho.mqtt.golang"
+		mochi  = "github.com/mochi-mqtt/server/v2"
+	)
+	for pkg, never := range map[string][]string{
+		"tesla":          {oauth, paho, module + "tesla/auth", module + "bridge", "log/slog"},
+		"tesla/auth":     {paho, module + "bridge", module + "tesla"},
+		"tesla/sim":      {oauth, paho, module + "tesla", module + "bridge"},
+		"bridge":         {oauth, paho, "net/http/httptest", module + "tesla/auth", module + "tesla/sim", module + "bridge/mqtt"},
+		"bridge/mqtt":    {oauth, mochi, module + "tesla", module + "bridge"},
+		"cmd/tesla2mqtt": {mochi, "testing", module + "tesla/sim", module + "bridge/mqtt/mqtttest"},
+	} {
+		linked := deps(t, module+pkg)
+		for _, p := range never {
+			if slices.Contains(linked, p) {
+				t.Errorf("%s links %s", pkg, p)
+			}
+		}
+	}
+}
+
+// TestOnlyImporters: a library that touches a secret or the network has one importer.
+func TestOnlyImporters(t *testing.T) {
+	only := map[string]string{
+		"golang.org/x/oauth2":                 "tesla2mqtt/tesla/auth",
+		"github.com/eclipse/paho.mqtt.golang": "tesla2mqtt/bridge/mqtt",
+	}
+	out, err := exec.Command("go", "list", "-f", `{{.ImportPath}} {{join .Imports " "}}`, "tesla2mqtt/...").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := 0
+	for line := range strings.Lines(string(out)) {
+		words := strings.Fields(line)
+		for _, imported := range words[1:] {
+			if owner, watched := only[imported]; watched {
+				seen++
+				if words[0] != owner {
+					t.Errorf("%s imports %s, which only %s may", words[0], imported, owner)
+				}
+			}
+		}
+	}
+	if seen < len(only) {
+		t.Errorf("only %d imports were seen; the check checks nothing", seen)
+	}
+}
+
+// TestThirdParties: the modules in the program are these, each with its reason in docs/dependencies.md.
+func TestThirdParties(t *testing.T) {
+	out, err := exec.Command("go", "list", "-deps", "-f", "{{with .Module}}{{.Path}}{{end}}", "tesla2mqtt/cmd/tesla2mqtt").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := strings.Fields(string(out))
+	slices.Sort(got)
+	got = slices.DeleteFunc(slices.Compact(got), func(m string) bool { return m == "tesla2mqtt" })
+	if want := documented(t); !slices.Equal(got, want) {
+		t.Errorf("the program links\n%s\ndocs/dependencies.md names\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
