@@ -234,9 +234,10 @@ func TestUnits(t *testing.T) {
 		c         tesla.ChargeState
 		key, want string
 	}{
+		"400 miles":            {tesla.ChargeState{BatteryRange: new(400.0)}, "battery_range", "643.7"},
 		"100 miles":            {tesla.ChargeState{BatteryRange: new(100.0)}, "battery_range", "160.9"},
 		"an empty car":         {tesla.ChargeState{BatteryRange: new(0.0)}, "battery_range", "0"},
-		"whole km are bare":    {tesla.ChargeState{BatteryRange: new(1000 / kmPerMile)}, "battery_range", "1000"},
+		"whole km are bare":    {tesla.ChargeState{BatteryRange: new(621.371)}, "battery_range", "1000"},
 		"minutes stay minutes": {tesla.ChargeState{MinutesToFullCharge: new(125)}, "time_to_full", "125"},
 		"zero minutes":         {tesla.ChargeState{MinutesToFullCharge: new(0)}, "time_to_full", "0"},
 		"kWh without rest":     {tesla.ChargeState{ChargeEnergyAdded: new(5.0)}, "charge_energy_added", "5"},

@@ -30,7 +30,7 @@ func TestExitCodesAndHints(t *testing.T) {
 		{"told already", quietly(unreachable(tesla.StateAsleep)), exitAsleep, ""},
 		{"told already, but something else too", errors.Join(errors.New("disk full"), quietly(unreachable(tesla.StateAsleep))), exitAsleep,
 			"tesla2mqtt: disk full\nit is asleep; it was not woken\n"},
-		{"own advice first", &adviceError{tesla.ErrTemporary, "look"}, exitFailed, "tesla2mqtt: Tesla is not answering properly\n  hint: look\n"},
+		{"own advice first", &adviceError{tesla.ErrTemporary, "look"}, exitFailed, "tesla2mqtt: no proper answer from Tesla\n  hint: look\n"},
 		{"anything else", errors.New("disk full"), exitFailed, "tesla2mqtt: disk full\n"},
 	}
 	for _, test := range tests {
