@@ -51,6 +51,7 @@ type car struct {
 	unsaved    bool
 	gone       bool
 	discovered time.Time // when discovery was last published
+	shown      device    // what discovery said last
 	lastError  error
 	success    time.Time
 }

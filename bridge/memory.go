@@ -22,6 +22,8 @@ type carRecord struct {
 	AmpsMax  int           `json:"amps_max"`
 	CarTime  time.Time     `json:"car_time"`
 	Wakes    []time.Time   `json:"wakes"`
+	// LastCommand is the payload of last_command, null if there was none.
+	LastCommand json.RawMessage `json:"last_command"`
 }
 
 // bridgeRecord is what is kept of the bridge itself.
@@ -53,6 +55,7 @@ func (c *car) recall() {
 		return
 	}
 	c.doc, c.limits, c.ampsMax, c.carTime, c.wakes = r.Document, r.Limits, r.AmpsMax, r.CarTime, r.Wakes
+	c.out.last = r.LastCommand
 	if c.vehicle.Name == "" {
 		c.vehicle.Name = r.Vehicle.Name
 	}
@@ -60,7 +63,7 @@ func (c *car) recall() {
 
 // save writes what must be remembered of the car.
 func (c *car) save(now time.Time) {
-	r := carRecord{c.vehicle, c.doc, c.limits, c.ampsMax, c.carTime, c.wakes}
+	r := carRecord{c.vehicle, c.doc, c.limits, c.ampsMax, c.carTime, c.wakes, c.out.last}
 	data, err := json.Marshal(r)
 	if err == nil {
 		err = c.memory.Save(carFile(c.vehicle.VIN), data)

@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"encoding/json"
 	"errors"
 	"time"
 
@@ -14,6 +15,7 @@ type carTopics struct {
 	alias string
 	pub   Publisher
 	said  map[string]string
+	last  json.RawMessage // what last_command says, nil for nothing yet
 }
 
 func newCarTopics(cfg Config, alias string, pub Publisher) *carTopics {
@@ -53,6 +55,7 @@ func (t *carTopics) result(thing string, r Result) {
 	payload := r.JSON()
 	t.pub.Publish(topics{t.cfg.BaseTopic}.result(t.alias, thing), payload, false)
 	if r.lasting() {
+		t.last = payload
 		t.retained(t.own("last_command"), payload)
 	}
 }
@@ -80,7 +83,11 @@ const discoveryGap = time.Minute
 
 // announce publishes what the car's topics say before anything was read.
 func (c *car) announce() {
-	c.out.retained(c.out.own("last_command"), []byte(`{"status":"none"}`))
+	last := []byte(c.out.last)
+	if len(last) == 0 || string(last) == "null" {
+		last = []byte(`{"status":"none"}`)
+	}
+	c.out.retained(c.out.own("last_command"), last)
 	c.out.state(c.doc)
 	c.publish()
 }
@@ -99,11 +106,12 @@ func (c *car) discover(now time.Time) {
 	if !c.out.cfg.Discovery {
 		return
 	}
-	topic, payload := carDiscovery(c.out.cfg, c.device())
-	if said, ok := c.out.said[topic]; ok && (said == string(payload) || now.Sub(c.discovered) < discoveryGap) {
+	d := c.device()
+	if d == c.shown || !c.discovered.IsZero() && now.Sub(c.discovered) < discoveryGap {
 		return
 	}
-	c.discovered = now
+	c.discovered, c.shown = now, d
+	topic, payload := carDiscovery(c.out.cfg, d)
 	c.out.retained(topic, payload)
 }
 

@@ -19,6 +19,7 @@ import (
 	"tesla2mqtt/internal/atomicfile"
 	"tesla2mqtt/tesla"
 	"tesla2mqtt/tesla/auth"
+	"tesla2mqtt/tesla/hosts"
 	"tesla2mqtt/tesla/sim"
 )
 
@@ -70,11 +71,11 @@ func show(ctx context.Context, o options, stdout, stderr io.Writer) (err error) 
 
 // logIn goes through the whole login, with the simulator in the part of the person and the browser.
 func logIn(ctx context.Context, cars *sim.Tesla, dir string, log *slog.Logger) (*auth.Source, error) {
-	hosts, err := auth.NewHosts()
+	allowed, err := hosts.New()
 	if err != nil {
 		return nil, err
 	}
-	source, err := auth.Open(dir, auth.Config{Hosts: hosts, Transport: cars.RoundTripper(), UserAgent: "tesla2mqtt/demo", Log: log})
+	source, err := auth.Open(dir, auth.Config{Hosts: allowed, Transport: cars.RoundTripper(), UserAgent: "tesla2mqtt/demo", Log: log})
 	if err != nil {
 		return nil, err
 	}

@@ -9,25 +9,26 @@ import (
 
 	"tesla2mqtt/tesla"
 	"tesla2mqtt/tesla/auth"
+	"tesla2mqtt/tesla/hosts"
 )
 
 // openAccount joins the login in the state folder and the API it is for. No login yet is no error; the calls will say so.
 // The caller closes the source.
 func openAccount(c *Config, log *slog.Logger) (*auth.Source, *tesla.Client, error) {
-	hosts, err := auth.NewHosts(c.Tesla.AuthURL, c.Tesla.APIURL)
+	allowed, err := hosts.New(c.Tesla.AuthURL, c.Tesla.APIURL)
 	if err != nil {
 		return nil, nil, &configError{err}
 	}
-	for _, url := range hosts.Loopback() {
+	for _, url := range allowed.Loopback() {
 		log.Warn("NOT ENCRYPTED: the login is sent to this address in plain text, as the configuration says", "url", url)
 	}
 	t := c.Tesla
-	transport, err := auth.NewTransport(hosts, auth.TLS{Min: t.TLSMin, Max: t.TLSMax, HTTP2: t.HTTP2, CAFile: t.CAFile})
+	transport, err := hosts.NewTransport(allowed, hosts.TLS{Min: t.TLSMin, Max: t.TLSMax, HTTP2: t.HTTP2, CAFile: t.CAFile})
 	if err != nil {
 		return nil, nil, &configError{err}
 	}
 	source, err := auth.Open(c.StateDir, auth.Config{
-		AuthURL: t.AuthURL, APIURL: t.APIURL, Hosts: hosts, Transport: &traced{transport, log},
+		AuthURL: t.AuthURL, APIURL: t.APIURL, Hosts: allowed, Transport: &traced{transport, log},
 		UserAgent: "tesla2mqtt/" + version, Log: log,
 	})
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"tesla2mqtt/bridge"
-	"tesla2mqtt/tesla/auth/secret"
+	"tesla2mqtt/internal/secret"
 )
 
 // Config is the configuration file with every default in place. The fields are decoded in this order: a car starts from

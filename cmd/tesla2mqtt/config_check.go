@@ -9,7 +9,7 @@ import (
 
 	"tesla2mqtt/bridge"
 	"tesla2mqtt/bridge/mqtt"
-	"tesla2mqtt/tesla/auth"
+	"tesla2mqtt/tesla/hosts"
 )
 
 const (
@@ -88,11 +88,11 @@ func (d *decoder) checkTesla(c *Config) {
 		d.wrong("tesla.tls_max", "is below tesla.tls_min (set tls_min to 1.2 as well)")
 	}
 	for _, u := range []struct{ path, text string }{{"tesla.auth_url", t.AuthURL}, {"tesla.api_url", t.APIURL}} {
-		if _, err := auth.NewHosts(u.text); err != nil {
+		if _, err := hosts.New(u.text); err != nil {
 			d.wrong(u.path, "must be https://host[:port], without user and query (http only for this machine, to a simulator)")
 		}
 	}
-	if _, err := auth.NewTransport(auth.Hosts{}, auth.TLS{CAFile: t.CAFile}); err != nil {
+	if _, err := hosts.NewTransport(hosts.List{}, hosts.TLS{CAFile: t.CAFile}); err != nil {
 		d.wrong("tesla.ca_file", "no certificate in PEM form can be read from %s (leave it empty for the system's own)", t.CAFile)
 	}
 }

@@ -9,7 +9,7 @@ import (
 	"path/filepath"
 	"runtime"
 
-	"tesla2mqtt/tesla/auth/secret"
+	"tesla2mqtt/internal/secret"
 )
 
 // maxPassword bounds a password file; brokers take up to 64 KiB, people type less.

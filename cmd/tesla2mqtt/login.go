@@ -14,6 +14,7 @@ import (
 
 	"tesla2mqtt/tesla"
 	"tesla2mqtt/tesla/auth"
+	"tesla2mqtt/tesla/hosts"
 )
 
 // loginText explains the login to somebody who has never done one. The arguments: where the token is kept, the address.
@@ -86,12 +87,12 @@ func useIssuer(c *Config, issuer string) error {
 	if issuer == "" {
 		return nil
 	}
-	hosts, err := auth.NewHosts()
+	allowed, err := hosts.New()
 	if err != nil {
 		return err
 	}
 	u, err := url.Parse(strings.TrimRight(issuer, "/"))
-	if err != nil || !hosts.Allows(u) || u.Path != "" || u.RawQuery != "" {
+	if err != nil || !allowed.Allows(u) || u.Path != "" || u.RawQuery != "" {
 		return &usageError{"-issuer is not a login of Tesla's", "use https://auth.tesla.com or https://auth.tesla.cn"}
 	}
 	c.Tesla.AuthURL = u.String()

@@ -7,6 +7,9 @@ import (
 	"os"
 )
 
+// Suffix names the temporary file of a write. After a crash, a whole one may hold what was to become the content.
+const Suffix = ".tmp"
+
 // Write puts data under name in root, readable by the owner only. When it returns nil, the bytes and the directory entry
 // are on disk. After an error the old content or the new is there, whole. One writer at a time: the caller's lock sees to
 // that, and so a temporary file left by a crash is simply overwritten by the next write.
@@ -18,7 +21,7 @@ func Write(root *os.Root, name string, data []byte) error {
 }
 
 func replace(root *os.Root, name string, data []byte) error {
-	temp := name + ".tmp"
+	temp := name + Suffix
 	f, err := root.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err

@@ -16,7 +16,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"tesla2mqtt/tesla/auth/hosts"
+	"tesla2mqtt/tesla/hosts"
 )
 
 const products = "https://owner-api.teslamotors.com/api/1/products"

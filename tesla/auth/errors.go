@@ -8,7 +8,7 @@ import (
 
 	"golang.org/x/oauth2"
 
-	"tesla2mqtt/tesla/auth/hosts"
+	"tesla2mqtt/tesla/hosts"
 )
 
 // Error is a fault of the login, for errors.As. Its text says what happened and what to do, and holds no secret.

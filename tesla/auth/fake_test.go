@@ -16,7 +16,8 @@ import (
 	"testing"
 	"time"
 
-	"tesla2mqtt/tesla/auth/secret"
+	"tesla2mqtt/internal/secret"
+	"tesla2mqtt/tesla/hosts"
 )
 
 const home = "https://auth.tesla.com"
@@ -144,7 +145,7 @@ func newFake() *fake { return &fake{life: 28800} }
 
 func open(t *testing.T, dir string, rt http.RoundTripper, extra ...string) *Source {
 	t.Helper()
-	h, err := NewHosts(extra...)
+	h, err := hosts.New(extra...)
 	if err != nil {
 		t.Fatal(err)
 	}

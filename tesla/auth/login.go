@@ -10,7 +10,7 @@ import (
 
 	"golang.org/x/oauth2"
 
-	"tesla2mqtt/tesla/auth/secret"
+	"tesla2mqtt/internal/secret"
 )
 
 // Login is one attempt of a person to log in with a browser.

@@ -10,13 +10,15 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"tesla2mqtt/tesla/hosts"
 )
 
 // begin opens an empty state folder and starts a login there.
 func begin(t *testing.T, tesla *fake, authURL string) (dir string, s *Source, l *Login, asked url.Values) {
 	t.Helper()
 	dir = t.TempDir()
-	h, err := NewHosts(authURL)
+	h, err := hosts.New(authURL)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -98,7 +100,7 @@ func TestLoginElsewhere(t *testing.T) {
 func TestALoginStaysWhereItWasMade(t *testing.T) {
 	dir, tesla := t.TempDir(), newFake()
 	login(t, dir, tesla)
-	h, err := NewHosts("http://127.0.0.1:4711")
+	h, err := hosts.New("http://127.0.0.1:4711")
 	if err != nil {
 		t.Fatal(err)
 	}

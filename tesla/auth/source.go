@@ -1,5 +1,5 @@
 // Package auth holds everything about the Tesla login: how it is made, kept, renewed and sent. No other part of this program
-// sees a token. Its package hosts knows who may be talked to, its package secret the text that does not print.
+// sees a token. Package hosts knows who may be talked to, package secret the text that does not print.
 //
 // Secrets: the refresh token is the whole Tesla account (locate, unlock, drive) for months, the access token the same for
 // 8 hours; an authorization code with its PKCE verifier becomes both. No password passes through here.
@@ -40,27 +40,15 @@ import (
 
 	"github.com/gofrs/flock"
 
-	"tesla2mqtt/tesla/auth/hosts"
-	"tesla2mqtt/tesla/auth/secret"
+	"tesla2mqtt/internal/secret"
+	"tesla2mqtt/tesla/hosts"
 )
-
-// Hosts and TLS, and what makes them, are those of package hosts.
-type (
-	Hosts = hosts.List
-	TLS   = hosts.TLS
-)
-
-// NewHosts is [hosts.New].
-func NewHosts(extra ...string) (Hosts, error) { return hosts.New(extra...) }
-
-// NewTransport is [hosts.NewTransport].
-func NewTransport(h Hosts, t TLS) (*http.Transport, error) { return hosts.NewTransport(h, t) }
 
 // Config says where a login is made and used.
 type Config struct {
 	AuthURL   string            // base of a simulator or a proxy; "" is https://auth.tesla.com
 	APIURL    string            // "" is the Owner API that belongs to the login
-	Hosts     Hosts             // with AuthURL and APIURL in it
+	Hosts     hosts.List        // with AuthURL and APIURL in it
 	Transport http.RoundTripper // for token requests and API calls; needed
 	UserAgent string
 	Log       *slog.Logger // nil discards; it is never given a secret
@@ -79,7 +67,7 @@ type Source struct {
 
 // Status is the login's health, without a secret in it.
 type Status struct {
-	State         string    `json:"state"`   // ok, refresh_failing, login_required, not_configured, save_failing
+	State         string    `json:"status"`  // ok, refresh_failing, login_required, not_configured, save_failing
 	Message       string    `json:"message"` // what happened and what to do
 	AccessExpires time.Time `json:"access_expires_at,omitzero"`
 	LastRefresh   time.Time `json:"last_refresh,omitzero"`
@@ -107,6 +95,7 @@ func Open(dir string, c Config) (*Source, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("the state folder must be writable: %w", err), root.Close())
 	}
+	s.salvage()
 	s.put(s.look(state{}))
 	return s, nil
 }

@@ -12,8 +12,8 @@ import (
 	"golang.org/x/oauth2"
 
 	"tesla2mqtt/internal/atomicfile"
-	"tesla2mqtt/tesla/auth/hosts"
-	"tesla2mqtt/tesla/auth/secret"
+	"tesla2mqtt/internal/secret"
+	"tesla2mqtt/tesla/hosts"
 )
 
 const fileName, lockName, v3 = "token.json", "token.lock", "/oauth2/v3"
@@ -45,7 +45,22 @@ func (s *Source) write(t token) error {
 
 // read never repairs or deletes: a file that makes no sense here may still be worth something to its owner.
 func (s *Source) read() (t token, fault *Error) {
-	data, err := s.root.ReadFile(fileName)
+	return s.readFile(fileName)
+}
+
+// salvage takes over a token that was written whole when the process was killed, but had not got its name yet.
+func (s *Source) salvage() {
+	if mine, err := s.lock.TryLock(); err != nil || !mine {
+		return // somebody is writing just now
+	}
+	old, _ := s.read()
+	if t, fault := s.readFile(fileName + atomicfile.Suffix); fault == nil && t.Obtained.After(old.Obtained) {
+		s.save(state{tok: t})
+	}
+} // the first put gives the lock up
+
+func (s *Source) readFile(name string) (t token, fault *Error) {
+	data, err := s.root.ReadFile(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return t, ErrNotConfigured
 	} else if err != nil {
