@@ -2,37 +2,48 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"net/url"
 
 	"tesla2mqtt/bridge"
 	"tesla2mqtt/bridge/mqtt"
 	"tesla2mqtt/internal/atomicfile"
 	"tesla2mqtt/tesla"
+	"tesla2mqtt/tesla/auth"
 )
 
-// serve joins the parts and works until ctx ends. Without login, broker or Tesla it stays up and says so; only what no
-// waiting can mend is an error.
-func serve(ctx context.Context, c *Config, log *slog.Logger) error {
-	source, client, err := openAccount(c, log)
+// serve works until ctx ends. Without login, broker or Tesla it stays up and says so; only what no waiting can mend is an
+// error.
+func serve(ctx context.Context, c *Config, log *slog.Logger) (err error) {
+	login, client, err := openAccount(c, log)
 	if err != nil {
 		return err
 	}
-	defer func() {
-		if err := source.Close(); err != nil {
-			log.Error("the login's folder could not be closed", "err", err)
-		}
-	}()
+	defer closeAccount(login, &err)
 	memory, err := atomicfile.OpenFolder(c.StateDir)
 	if err != nil {
 		return fmt.Errorf("open state_dir: %w", err)
 	}
-	defer memory.Close()
+	defer func() { err = errors.Join(err, memory.Close()) }()
+	return connect(ctx, c, parts{login, client, memory, c.mqttOptions(), log})
+}
 
-	commit := buildCommit()
-	cfg := c.bridgeConfig(version, commit)
+// parts is what a running bridge is made of.
+type parts struct {
+	login  *auth.Source
+	client *tesla.Client
+	memory bridge.Memory
+	broker mqtt.Options // how to reach it
+	log    *slog.Logger
+}
+
+// connect joins the parts and runs them.
+func connect(ctx context.Context, c *Config, p parts) error {
+	cfg := c.bridgeConfig(version, buildCommit())
 	var b *bridge.Bridge
-	options := c.mqttOptions()
+	options := p.broker
 	options.StateTopic, options.InfoTopic = bridge.StateTopic(cfg.BaseTopic), bridge.InfoTopic(cfg.BaseTopic)
 	options.Subscribe = []string{bridge.SetFilter(cfg.BaseTopic)}
 	if cfg.Discovery {
@@ -40,18 +51,19 @@ func serve(ctx context.Context, c *Config, log *slog.Logger) error {
 	}
 	options.Handler = func(m mqtt.Message) { b.Deliver(m.Topic, m.Payload, m.Retained) }
 	options.Foreign = func(payload []byte) bool { return b.Foreign(payload) }
-	options.Log = log
+	options.Log = p.log
 	broker, err := mqtt.New(options)
 	if err != nil {
 		return err
 	}
 	b = bridge.New(cfg, bridge.Deps{
-		Account: account{client}, Publisher: broker, Memory: memory, Log: log,
-		Auth:  func() (string, any) { s := source.Status(); return s.State, s },
+		Account: account{p.client}, Publisher: broker, Memory: p.memory, Log: p.log,
+		Auth:  func() (string, any) { s := p.login.Status(); return s.State, s },
 		MQTT:  func() any { return broker.Stats() },
-		Usage: func() any { return client.Usage() },
+		Usage: func() any { return p.client.Usage() },
 	})
-	log.Info("tesla2mqtt runs", "version", version, "commit", commit, "api", c.Tesla.API, "broker", c.MQTT.URL, "topics", cfg.BaseTopic+"/#")
+	p.log.Info("tesla2mqtt runs", "version", version, "commit", cfg.Commit, "api", cfg.API, "broker", brokerHost(c.MQTT.URL),
+		"topics", cfg.BaseTopic+"/#")
 	return together(ctx, b, broker)
 }
 
@@ -64,6 +76,15 @@ func together(ctx context.Context, b *bridge.Bridge, broker *mqtt.Client) error 
 	b.Run(ctx)
 	hangUp()
 	return <-done
+}
+
+// brokerHost is what of the broker's address may be logged: the path of a websocket may hold a key.
+func brokerHost(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return "?"
+	}
+	return u.Scheme + "://" + u.Host
 }
 
 // account gives the bridge the cars of a login.

@@ -214,7 +214,7 @@ func TestOpenProtectsTheFile(t *testing.T) {
 	}
 	want(t, "state", s.Status().State, "ok")
 	left, err := os.ReadDir(dir)
-	if err != nil || len(left) != 1 {
+	if err != nil || len(left) != 2 || left[0].Name() != fileName || left[1].Name() != lockName {
 		t.Errorf("left in the folder: %v, %v", left, err)
 	}
 }

@@ -104,8 +104,11 @@ func NewTransport(l List, t TLS) (*http.Transport, error) {
 	if t.CAFile != "" {
 		pem, err := os.ReadFile(t.CAFile)
 		pool, sysErr := x509.SystemCertPool()
-		if err = cmp.Or(err, sysErr); err != nil || !pool.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("CA file %s: no certificate in PEM form (%v)", t.CAFile, err)
+		if err = cmp.Or(err, sysErr); err != nil {
+			return nil, fmt.Errorf("CA file: %w", err)
+		}
+		if !pool.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("CA file %s: no certificate in PEM form", t.CAFile)
 		}
 		conf.RootCAs = pool
 	}
