@@ -44,6 +44,12 @@ func (l *lockedText) Write(p []byte) (int, error) {
 	return l.Builder.Write(p)
 }
 
+func (l *lockedText) text() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.Builder.String()
+}
+
 func inBubble(t *testing.T, f func(w *whole)) {
 	t.Helper()
 	dir := t.TempDir()
@@ -166,7 +172,7 @@ func (w *whole) health() (h struct {
 // checkSecrets: not one token, code or verifier that Tesla ever saw is in the log or was published.
 func (w *whole) checkSecrets() {
 	w.t.Helper()
-	output := w.log.String()
+	output := w.log.text()
 	for _, m := range w.broker.Published() {
 		output += m.Topic + " " + m.Payload + "\n"
 	}
