@@ -118,12 +118,6 @@ func (u *user) take(m mqtt.Message) {
 	u.results[r.ID][string(m.Payload)] = true
 }
 
-func (u *user) ids() int {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	return len(u.results)
-}
-
 // serving starts the program beside a simulated Tesla on loopback, logged in, and returns its car and its log.
 func serving(t *testing.T, broker string) (*sim.CarHandle, *lockedText) {
 	t.Helper()
