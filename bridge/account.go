@@ -37,7 +37,7 @@ func (b *Bridge) list(ctx context.Context) {
 		wait := relist
 		if err != nil {
 			failures++
-			wait = schedule{failures: failures}.waitFor(err)
+			wait = waitFor(err, failures)
 		} else {
 			failures = 0
 		}
@@ -65,13 +65,20 @@ func (b *Bridge) reconcile(ctx context.Context, l roster) {
 		return
 	}
 	b.listError = nil
-	l.vehicles = slices.DeleteFunc(l.vehicles, func(v tesla.Vehicle) bool { return !plainVIN.MatchString(v.VIN) })
 	seen := map[string]bool{}
-	for _, v := range l.vehicles {
-		seen[v.VIN] = true
-	}
+	l.vehicles = slices.DeleteFunc(l.vehicles, func(v tesla.Vehicle) bool {
+		drop := seen[v.VIN] || !plainVIN.MatchString(v.VIN)
+		seen[v.VIN] = seen[v.VIN] || !drop
+		return drop
+	})
 	before := b.record.Vehicles
-	b.record.Vehicles = l.vehicles
+	b.record.Vehicles = slices.Clone(l.vehicles)
+	for _, v := range before {
+		if !seen[v.VIN] && !b.lost[v.VIN] {
+			// One list without it may be a slip of Tesla's; it is forgotten when the next one says so too.
+			b.record.Vehicles = append(b.record.Vehicles, v)
+		}
+	}
 	for _, alias := range b.aliases() {
 		if c := b.cars[alias]; !seen[c.vin] && !b.lost[c.vin] {
 			b.lost[c.vin] = true
@@ -112,6 +119,11 @@ func (b *Bridge) meet(ctx context.Context, v tesla.Vehicle, known bool) {
 }
 
 func (b *Bridge) pass(ctx context.Context, c *car, l listing) {
+	// Only the newest counts. Waiting could be for ever: the car may be waiting to report to us.
+	select {
+	case <-c.vehicles:
+	default:
+	}
 	select {
 	case c.vehicles <- l:
 	case <-ctx.Done():
@@ -142,7 +154,8 @@ func (b *Bridge) ourTopics() []string {
 func (b *Bridge) clear() {
 	ours := b.ourTopics()
 	for _, topic := range b.record.Topics {
-		if !slices.Contains(ours, topic) {
+		if !slices.Contains(ours, topic) && !b.cleared[topic] {
+			b.cleared[topic] = true
 			b.deps.Log.Info("a topic of ours is no longer used and is cleared", "topic", topic)
 			b.publish(topic, nil)
 		}

@@ -26,6 +26,8 @@ type Deps struct {
 	Publisher Publisher
 	Memory    Memory
 	Log       *slog.Logger
+	// Online tells whether the broker can be reached.
+	Online func() bool
 	// Auth returns the login's status in a word and in full, MQTT and Usage their parts of bridge/health.
 	Auth  func() (status string, detail any)
 	MQTT  func() any
@@ -53,6 +55,7 @@ type Bridge struct {
 	asked       bool
 	unknownCars int64
 	lost        map[string]bool // VINs that left the account
+	cleared     map[string]bool // topics that were cleared
 	gist        string
 	saidInfo    string
 	running     sync.WaitGroup
@@ -70,7 +73,7 @@ func New(cfg Config, deps Deps) *Bridge {
 	b := &Bridge{
 		cfg: cfg, deps: deps, instance: rand.Text()[:12], startedAt: time.Now().UTC().Truncate(time.Second),
 		inbox: make(chan message, inboxSize), told: make(chan report), listed: make(chan roster),
-		cars: map[string]*car{}, reports: map[string]report{}, lost: map[string]bool{},
+		cars: map[string]*car{}, reports: map[string]report{}, lost: map[string]bool{}, cleared: map[string]bool{},
 	}
 	b.recall()
 	return b
@@ -141,8 +144,10 @@ func (b *Bridge) Run(ctx context.Context) {
 			b.publishHealth(time.Now(), true)
 		case <-ctx.Done():
 			b.running.Wait()
-			// What was cleared is off the broker by now; only what is ours is remembered.
-			b.record.Topics = nil
+			b.turnAway(time.Now())
+			if b.deps.Online() {
+				b.record.Topics = slices.DeleteFunc(b.record.Topics, func(topic string) bool { return b.cleared[topic] })
+			}
 			b.save()
 			return
 		}
@@ -175,6 +180,26 @@ func (b *Bridge) route(m message) {
 	default:
 		b.dropped.Add(1)
 		b.deps.Log.Warn("too many commands at once; one was dropped", "car", m.alias, "thing", clip(m.thing))
+	}
+}
+
+// turnAway answers what came too late for the cars, whose goroutines have ended.
+func (b *Bridge) turnAway(now time.Time) {
+	for {
+		select {
+		case m := <-b.inbox:
+			if c := b.cars[m.alias]; c != nil {
+				c.turnAway(m, now)
+			}
+			continue
+		default:
+		}
+		break
+	}
+	for _, c := range b.cars {
+		for len(c.inbox) > 0 {
+			c.turnAway(<-c.inbox, now)
+		}
 	}
 }
 
@@ -231,7 +256,7 @@ func (b *Bridge) startCar(ctx context.Context, v tesla.Vehicle) {
 		vin: v.VIN, vehicle: v, cfg: cfg, source: b.cfg.API, reader: reader, commander: commander,
 		out: newCarTopics(b.cfg, cfg.Name, b.deps.Publisher), memory: b.deps.Memory, log: b.deps.Log,
 		inbox: make(chan message, carInbox), vehicles: make(chan listing, 1), done: make(chan outcome), reports: b.told,
-		schedule: schedule{poll: cfg.Poll}, readsFree: b.cfg.API == "owner", desk: desk{}, failures: failures{},
+		schedule: schedule{poll: cfg.Poll}, readsFree: b.cfg.API == "owner", desk: desk{}, failures: failures{}, judged: map[attempt]bool{}, sentOf: map[tesla.Thing]time.Time{}, acked: map[tesla.Thing]acked{},
 	}
 	b.cars[cfg.Name] = c
 	b.running.Go(func() { c.run(ctx) })

@@ -38,12 +38,15 @@ type car struct {
 	joined     []*pending // uncertain or second sends that no longer own their thing
 	inflight   *pending   // whose operation is running, nil for a poll
 	busy       bool
-	running    op        // while busy
-	said       Document  // what was published last
-	lastAmps   time.Time // when amps were last sent
-	lastSent   time.Time // when any command was last sent
-	acked      acked     // the set point the car acknowledged last
-	resend     *resend   // amps to be sent once more when charging has begun
+	running    op                        // while busy
+	said       Document                  // what was published last
+	lastAmps   time.Time                 // when amps were last sent
+	lastSent   time.Time                 // when any command was last sent
+	acked      map[tesla.Thing]acked     // the set points the car acknowledged last
+	sentOf     map[tesla.Thing]time.Time // when each thing was last sent
+	judged     map[attempt]bool          // what was answered by a read, since the car last changed
+	abort      func()                    // ends the read that runs
+	resend     *resend                   // amps to be sent once more when charging has begun
 	repeats    repeats
 	failures   failures
 	wakes      wakes
@@ -65,8 +68,8 @@ type listing struct {
 
 // acked is a set point that the car has acknowledged; a read older than it must not bring the old value back.
 type acked struct {
-	amps int
-	at   time.Time
+	value int
+	at    time.Time
 }
 
 // resend is the set point to repeat after a start: cars have been seen to accept amps while idle and then to start at 5

@@ -19,7 +19,7 @@ func (c *car) accept(m message, now time.Time) {
 	}
 	if req.id == "" {
 		req.id = rand.Text()[:12]
-	} else if refused == nil && c.again(m, req, now) {
+	} else if req.given = true; refused == nil && c.again(m, req, now) {
 		return
 	}
 	p := &pending{req: req, messages: []message{m}, first: now, last: now}
@@ -41,8 +41,24 @@ func (c *car) accept(m message, now time.Time) {
 	p.expires = now.Add(ttl)
 	if req.thing == refresh {
 		p.notBefore = c.schedule.triedAt.Add(refreshGap)
+		if look := c.schedule.lookedAt.Add(refreshGap); look.After(p.notBefore) {
+			p.notBefore = look
+		}
+	}
+	if isStop(req.thing, p.value) && c.busy && c.inflight == nil {
+		// A poll that hangs must not hold back whoever stops a charge.
+		c.abort()
 	}
 	c.enqueue(p, now)
+}
+
+// turnAway answers a message that came while the bridge stops.
+func (c *car) turnAway(m message, now time.Time) {
+	req, _ := parse(m.thing, m.payload)
+	if req.id == "" {
+		req.id = rand.Text()[:12]
+	}
+	c.report(req, m, "", verdict{status: statusExpired, reason: "shutdown", message: "the bridge is being stopped"}, now)
 }
 
 // again answers a message whose id and value are known: with the old result, or together with the one that is waiting.
@@ -145,7 +161,7 @@ func (c *car) resolve(p *pending, v verdict, now time.Time) {
 
 // answer publishes one result for each message that p stands for.
 func (c *car) answer(p *pending, v verdict, now time.Time) {
-	if len(p.messages) > 0 && p.req.id != "" && p.req.requested != nil {
+	if p.req.given && p.req.requested != nil {
 		c.repeats = c.repeats.add(repeat{p.req.thing, p.req.id, p.req.requested}, v, now)
 	}
 	for _, m := range p.messages {

@@ -34,7 +34,7 @@ type carHealth struct {
 func (c *car) tell(ctx context.Context) {
 	h := carHealth{
 		VIN: c.vehicle.VIN, Availability: "online", VehicleState: string(c.schedule.state), PollMode: c.schedule.mode(),
-		LastSuccess: c.success.UTC().Truncate(time.Second), Failures: c.schedule.failures, Writable: true,
+		LastSuccess: c.success.UTC().Truncate(time.Second), Failures: c.schedule.worst(), Writable: true,
 	}
 	if c.success.IsZero() {
 		h.LastSuccess = time.Time{}

@@ -3,6 +3,7 @@ package bridge
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"time"
 
 	"tesla2mqtt/tesla"
@@ -27,7 +28,11 @@ type outcome struct {
 	state   tesla.VehicleState
 	charge  tesla.ChargeState
 	err     error
+	aborted bool // by ourselves
 }
+
+// readForStop bounds a read that a stop waits for.
+const readForStop = 8 * time.Second
 
 // start runs one operation on behalf of p, or of the schedule if p is nil.
 func (c *car) start(ctx context.Context, p *pending, kind op, cmd tesla.Command) {
@@ -36,8 +41,19 @@ func (c *car) start(ctx context.Context, p *pending, kind op, cmd tesla.Command)
 		c.extraRead = time.Time{}
 	}
 	reader, commander, began := c.reader, c.commander, time.Now()
+	timeout := doTimeout
+	if p != nil && isStop(p.req.thing, p.value) && (kind == opState || kind == opRead) {
+		timeout = readForStop
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	var aborted atomic.Bool
+	c.abort = func() {
+		if kind == opState || kind == opRead {
+			aborted.Store(true)
+			cancel()
+		}
+	}
 	go func() {
-		ctx, cancel := context.WithTimeout(ctx, doTimeout)
 		defer cancel()
 		o := outcome{op: kind, command: cmd, began: began}
 		switch kind {
@@ -48,6 +64,7 @@ func (c *car) start(ctx context.Context, p *pending, kind op, cmd tesla.Command)
 		case opSend, opWake:
 			o.err = commander.Do(ctx, cmd)
 		}
+		o.aborted = o.err != nil && aborted.Load()
 		c.done <- o
 	}()
 }
@@ -56,6 +73,10 @@ func (c *car) start(ctx context.Context, p *pending, kind op, cmd tesla.Command)
 func (c *car) finish(o outcome, now time.Time) {
 	p := c.inflight
 	c.busy, c.inflight, c.running = false, nil, opNone
+	if o.aborted {
+		c.schedule.triedAt, c.schedule.lookedAt = now, now
+		return
+	}
 	switch o.op {
 	case opState:
 		c.tookState(o, now)
@@ -90,7 +111,10 @@ func (c *car) tookState(o outcome, now time.Time) {
 	if c.lastError != nil {
 		c.forgive("unreachable")
 	}
-	c.success, c.lastError = now, nil
+	c.success, c.gone = now, false
+	if c.schedule.readFailures == 0 || o.state != tesla.StateOnline {
+		c.lastError = nil
+	}
 	if o.state != c.schedule.state {
 		c.forgive("asleep")
 	}
@@ -107,13 +131,13 @@ func (c *car) tookCharge(o outcome, now time.Time) {
 	c.success, c.lastError = now, nil
 	before := c.doc
 	if stale(o.charge.Timestamp, c.carTime) {
-		c.schedule.sawCharge(c.schedule.charging, false, now)
+		c.schedule.sawStale(now)
 		return
 	}
 	if !o.charge.Timestamp.IsZero() {
 		c.carTime = o.charge.Timestamp
 	}
-	charge := c.acked.protect(o.charge, now)
+	charge := c.protect(o.charge, now)
 	c.doc = c.doc.update(charge, c.source, now)
 	c.limits = c.limits.update(o.charge)
 	if c.doc.ChargeAmpsMax != nil {
@@ -132,18 +156,25 @@ func (c *car) tookCharge(o outcome, now time.Time) {
 	c.startSeen(o.charge, now)
 }
 
-// stale tells a read that is older than what we have. A car whose clock was set back by more than a day is believed.
+// stale tells a read that is older than what we have. A car whose clock was set back by more than this is believed.
 func stale(read, last time.Time) bool {
-	return !read.IsZero() && read.Before(last) && last.Sub(read) < 24*time.Hour
+	return !read.IsZero() && read.Before(last) && last.Sub(read) < 10*time.Minute
 }
 
-// protect keeps an acknowledged set point from being overwritten by a read that the car made before it.
-func (a acked) protect(c tesla.ChargeState, now time.Time) tesla.ChargeState {
-	late := now.Sub(a.at) < ackMemory && !c.Timestamp.IsZero() && c.Timestamp.Before(a.at)
-	if !a.at.IsZero() && late {
-		c.ChargeAmps = new(a.amps)
+// protect keeps an acknowledged set point from being overwritten by a read that the car made before it. A newer read
+// with another value ends our claim to it.
+func (c *car) protect(read tesla.ChargeState, now time.Time) tesla.ChargeState {
+	for thing, shown := range map[tesla.Thing]**int{tesla.ChargeAmps: &read.ChargeAmps, tesla.ChargeLimit: &read.ChargeLimitSOC} {
+		a, known := c.acked[thing]
+		switch {
+		case !known || *shown == nil:
+		case now.Sub(a.at) < ackMemory && !read.Timestamp.IsZero() && read.Timestamp.Before(a.at):
+			*shown = new(a.value)
+		case !sameAmps(**shown, a.value):
+			delete(c.acked, thing)
+		}
 	}
-	return c
+	return read
 }
 
 func (s socLimits) update(c tesla.ChargeState) socLimits {
@@ -202,7 +233,6 @@ func (c *car) startSeen(read tesla.ChargeState, now time.Time) {
 	if read.ChargeAmps == nil || sameAmps(*read.ChargeAmps, want) || c.desk[tesla.ChargeAmps] != nil {
 		return
 	}
-	c.acked = acked{}
 	c.desk[tesla.ChargeAmps] = &pending{
 		req:   request{thing: tesla.ChargeAmps, value: want, requested: float64(want)},
 		value: want, first: now, last: now, expires: now.Add(maxTTL), looked: true, read: true,

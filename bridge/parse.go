@@ -3,6 +3,7 @@ package bridge
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"strconv"
@@ -31,16 +32,36 @@ type request struct {
 	// requested is the value in the sender's own form, for the result.
 	requested any
 	id        string
+	given     bool          // the sender gave the id
 	ttl       time.Duration // 0: the configured one
 	source    string
 }
 
 // envelope is the JSON form of a command; other keys are ignored.
 type envelope struct {
-	Value  json.RawMessage `json:"value"`
-	ID     json.RawMessage `json:"id"`
-	TTL    *float64        `json:"ttl"`
-	Source string          `json:"source"`
+	value, id json.RawMessage
+	ttl       *float64
+	source    string
+}
+
+// open reads the keys exactly as they are written: encoding/json alone would take VALUE for value.
+func (e *envelope) open(payload []byte) error {
+	var keys map[string]json.RawMessage
+	if err := json.Unmarshal(payload, &keys); err != nil {
+		return err
+	}
+	e.value, e.id = keys["value"], keys["id"]
+	if raw, ok := keys["ttl"]; ok {
+		if err := json.Unmarshal(raw, &e.ttl); err != nil {
+			return errors.New("ttl is to be a number of seconds")
+		}
+	}
+	if raw, ok := keys["source"]; ok {
+		if err := json.Unmarshal(raw, &e.source); err != nil {
+			return errors.New("source is to be a text")
+		}
+	}
+	return nil
 }
 
 // refusal is why a command is not carried out: a reason for programs and a message for people.
@@ -75,32 +96,32 @@ func parse(thing string, payload []byte) (request, *refusal) {
 // unwrap takes the JSON form apart and returns its value as a scalar.
 func (r *request) unwrap(payload []byte) (string, *refusal) {
 	var e envelope
-	if err := json.Unmarshal(payload, &e); err != nil {
+	if err := e.open(payload); err != nil {
 		return "", refuse("invalid_payload", "not a JSON object of value, id, ttl and source: %s", err)
 	}
-	r.source = e.Source
-	if utf8.RuneCountInString(e.Source) > maxID {
+	r.source = e.source
+	if utf8.RuneCountInString(e.source) > maxID {
 		r.source = ""
 		return "", refuse("invalid_payload", "source is longer than %d characters", maxID)
 	}
-	if len(e.ID) > 0 && string(e.ID) != "null" {
-		id, ok := unquote(e.ID)
+	if len(e.id) > 0 && string(e.id) != "null" {
+		id, ok := unquote(e.id)
 		if !ok || id == "" || utf8.RuneCountInString(id) > maxID {
 			return "", refuse("invalid_payload", "id is to be a text or a number of 1 to %d characters", maxID)
 		}
 		r.id = id
 	}
-	if e.TTL != nil {
+	if e.ttl != nil {
 		// Compared as a number first: a huge one would overflow a Duration.
-		if !(*e.TTL >= minTTL.Seconds() && *e.TTL <= maxTTL.Seconds()) {
+		if !(*e.ttl >= minTTL.Seconds() && *e.ttl <= maxTTL.Seconds()) {
 			return "", refuse("invalid_payload", "ttl is to be %v to %v seconds", minTTL.Seconds(), maxTTL.Seconds())
 		}
-		r.ttl = time.Duration(*e.TTL * float64(time.Second))
+		r.ttl = time.Duration(*e.ttl * float64(time.Second))
 	}
 	if r.thing == refresh || r.thing == tesla.Wake {
 		return "PRESS", nil
 	}
-	value, ok := unquote(e.Value)
+	value, ok := unquote(e.value)
 	if !ok {
 		return "", refuse("invalid_payload", "value is missing, or not a text, a number or true or false")
 	}

@@ -26,12 +26,14 @@ type pending struct {
 	phase     phase
 	notBefore time.Time // of the phases that wait
 	sentAt    time.Time
-	below5    bool // one more send will follow: see secondSend
-	mustWake  bool // Tesla said that the car sleeps
-	retried   bool // woken and sent once more already
-	looked    bool // the state was asked on its behalf
-	read      bool // and the car read
-	confirms  int  // confirming reads that were made
+	openSince time.Time // since when the outcome is uncertain
+	below5    bool      // one more send will follow: see secondSend
+	second    bool      // and that one was sent
+	mustWake  bool      // Tesla said that the car sleeps
+	retried   bool      // woken and sent once more already
+	looked    bool      // the state was asked on its behalf
+	read      bool      // and the car read
+	confirms  int       // confirming reads that were made
 }
 
 // phase is how far a pending command has come.
@@ -56,8 +58,8 @@ const (
 	confirm2     = 20 * time.Second
 )
 
-// waits tells that p is past the point where it may expire or be replaced without having been sent.
-func (p *pending) waits() bool { return p.phase != queued }
+// waits tells that a request of p's was sent, so that it expires no more.
+func (p *pending) waits() bool { return p.phase != queued || !p.sentAt.IsZero() }
 
 // ready returns when p may take its next step. lastAmps is when amps were last sent, setPoint what the car was last
 // known to be set to; hurry skips the wait for a burst to end, but no gap.
@@ -94,8 +96,11 @@ var order = []tesla.Thing{tesla.Charging, tesla.ChargeLimit, tesla.ChargePort, t
 // desk holds the pending commands of a car, one for each thing.
 type desk map[tesla.Thing]*pending
 
-// next returns the pending command that may go next, and when. ON lets amps go first, so that the car does not start at
-// a current that nobody wanted.
+// onReserve is the life that ON must have left when it lets amps go first.
+const onReserve = 5 * time.Second
+
+// next returns the pending command that may go next, and when. ON lets amps that were asked before it go first, so that
+// the car does not start at a current that nobody wanted; but not at the price of its own expiry.
 func (d desk) next(a Amps, lastAmps time.Time, setPoint *int) (*pending, time.Time) {
 	var best *pending
 	var at time.Time
@@ -107,7 +112,8 @@ func (d desk) next(a Amps, lastAmps time.Time, setPoint *int) (*pending, time.Ti
 			continue
 		}
 		amps := d[tesla.ChargeAmps]
-		if on && p == starting && amps != nil && amps.phase == queued {
+		if on && p == starting && amps != nil && amps.phase == queued && !amps.first.After(p.first) &&
+			amps.ready(a, lastAmps, setPoint, on).Before(p.expires.Add(-onReserve)) {
 			continue
 		}
 		ready := p.ready(a, lastAmps, setPoint, on)

@@ -145,5 +145,5 @@ func (c *car) available() bool {
 	if c.gone || errors.Is(c.lastError, tesla.ErrLoginRequired) || errors.Is(c.lastError, tesla.ErrNotFound) {
 		return false
 	}
-	return c.schedule.failures < patience
+	return c.schedule.worst() < patience
 }

@@ -113,6 +113,14 @@ func (w wakes) allowed(now time.Time) *refusal {
 	return nil
 }
 
+// since returns how long ago the car was last woken by us.
+func (w wakes) since(now time.Time) time.Duration {
+	if len(w) == 0 {
+		return wakeWindow
+	}
+	return now.Sub(w[len(w)-1])
+}
+
 func (w wakes) add(now time.Time) wakes {
 	w = slices.DeleteFunc(slices.Clone(w), func(at time.Time) bool { since := now.Sub(at); return since < 0 || since >= wakeWindow })
 	return append(w, now)

@@ -90,8 +90,9 @@ func (r *rig) start() {
 	log := slog.New(slog.NewTextHandler(&guarded{w: r.logged}, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	r.bridge = New(r.cfg, Deps{
 		Account: r, Publisher: r.said, Memory: r.memory, Log: log,
-		Auth: func() (string, any) { return "ok", map[string]string{"status": "ok"} },
-		MQTT: func() any { return nil }, Usage: func() any { return r.client.Usage() },
+		Online: func() bool { return true },
+		Auth:   func() (string, any) { return "ok", map[string]string{"status": "ok"} },
+		MQTT:   func() any { return nil }, Usage: func() any { return r.client.Usage() },
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	r.cancel, r.done = cancel, make(chan struct{})

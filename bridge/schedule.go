@@ -23,8 +23,11 @@ type schedule struct {
 	arrived  bool      // online, and not read since it came online
 	charging bool
 
-	failures int           // polls that failed in a row
-	wait     time.Duration // how long the last failure asked to stay away
+	failures     int           // looks that failed in a row
+	wait         time.Duration // how long the last such failure asked to stay away
+	readFailures int           // the same of full reads
+	readWait     time.Duration
+	loggedOut    bool
 }
 
 const (
@@ -42,6 +45,9 @@ func (s schedule) nextState() time.Time {
 	if s.lookedAt.IsZero() {
 		return time.Time{}
 	}
+	if s.loggedOut {
+		return s.lookedAt.Add(loginLook)
+	}
 	return s.lookedAt.Add(max(s.poll.State, s.wait))
 }
 
@@ -51,7 +57,7 @@ func (s schedule) nextRead() (time.Time, bool) {
 		return time.Time{}, false
 	}
 	if s.arrived {
-		return s.triedAt.Add(min(s.wait, maxBackoff)), true
+		return s.triedAt.Add(s.readWait), true
 	}
 	every := s.poll.Suspend
 	switch {
@@ -60,8 +66,11 @@ func (s schedule) nextRead() (time.Time, bool) {
 	case s.triedAt.Before(s.changed.Add(s.poll.IdleAfter)):
 		every = s.poll.Online
 	}
-	return s.triedAt.Add(max(every, s.wait)), true
+	return s.triedAt.Add(max(every, s.readWait)), true
 }
+
+// modeSuspended is the mode in which the car is left alone, so that it can fall asleep.
+const modeSuspended = "suspended"
 
 // mode names the rule in force, for bridge/health.
 func (s schedule) mode() string {
@@ -73,7 +82,7 @@ func (s schedule) mode() string {
 	case s.arrived || s.triedAt.Before(s.changed.Add(s.poll.IdleAfter)):
 		return "online"
 	}
-	return "suspended"
+	return modeSuspended
 }
 
 // sawState takes a successful look.
@@ -85,7 +94,15 @@ func (s *schedule) sawState(state tesla.VehicleState, now time.Time) {
 		s.arrived, s.charging = false, false
 	}
 	s.state, s.stateAt, s.lookedAt = state, now, now
-	s.failures, s.wait = 0, 0
+	s.failures, s.wait, s.loggedOut = 0, 0, false
+	if state != tesla.StateOnline {
+		s.readFailures, s.readWait = 0, 0
+	}
+}
+
+// sawStale takes a read that was older than what is known: it tells nothing.
+func (s *schedule) sawStale(now time.Time) {
+	s.triedAt, s.arrived = now, false
 }
 
 // sawCharge takes a successful full read; changed tells that it differs from the one before.
@@ -96,26 +113,37 @@ func (s *schedule) sawCharge(charging, changed bool, now time.Time) {
 	if changed {
 		s.changed = now
 	}
-	s.failures, s.wait = 0, 0
+	s.failures, s.wait, s.readFailures, s.readWait, s.loggedOut = 0, 0, 0, 0, false
 }
+
+// worst is how many polls of one kind have failed in a row.
+func (s schedule) worst() int { return max(s.failures, s.readFailures) }
 
 // failed takes a poll that did not succeed. A car that sleeps, is offline or in service is no failure.
 func (s *schedule) failed(err error, full bool, now time.Time) {
-	s.lookedAt = now
 	if full {
 		s.triedAt = now
+	} else {
+		s.lookedAt = now
 	}
 	if errors.Is(err, tesla.ErrAsleep) || errors.Is(err, tesla.ErrInService) {
 		// It fell asleep between the look and the read; which of the two states it is, the next look tells.
 		s.state, s.stateAt, s.arrived, s.charging = tesla.StateOffline, now, false, false
-		s.failures, s.wait = 0, 0
+		s.failures, s.wait, s.readFailures, s.readWait = 0, 0, 0, 0
+		return
+	}
+	s.loggedOut = errors.Is(err, tesla.ErrLoginRequired)
+	if full {
+		s.readFailures++
+		s.readWait = waitFor(err, s.readFailures)
 		return
 	}
 	s.failures++
-	s.wait = s.waitFor(err)
+	s.wait = waitFor(err, s.failures)
 }
 
-func (s schedule) waitFor(err error) time.Duration {
+// waitFor returns how long to keep away after so many failures in a row.
+func waitFor(err error, failures int) time.Duration {
 	switch {
 	case errors.Is(err, tesla.ErrLoginRequired):
 		return loginLook
@@ -123,8 +151,8 @@ func (s schedule) waitFor(err error) time.Duration {
 		return goneLook
 	}
 	backoff := maxBackoff
-	if s.failures < 6 {
-		backoff = min(firstBackoff<<(s.failures-1), maxBackoff)
+	if failures < 6 {
+		backoff = min(firstBackoff<<(failures-1), maxBackoff)
 	}
 	return max(backoff, tesla.RetryAfter(err))
 }

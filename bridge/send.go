@@ -30,6 +30,9 @@ func (c *car) step(ctx context.Context, p *pending, now time.Time) bool {
 		p.mustWake = false
 		return c.wake(ctx, p, now)
 	}
+	if p.phase != queued {
+		return false
+	}
 	if c.rides(p) {
 		p.phase = riding
 		return false
@@ -42,17 +45,46 @@ func (c *car) step(ctx context.Context, p *pending, now time.Time) bool {
 		c.resolve(p, c.refreshed(p), now)
 		return false
 	}
+	if refused := c.rebound(p); refused != nil {
+		c.resolve(p, verdict{status: statusRejected, reason: refused.reason, message: refused.message}, now)
+		return false
+	}
 	if v, wake, settled := c.weigh(p, now); settled {
 		if v.reason == "asleep" && c.startWaits() && p.req.thing == tesla.ChargeAmps {
 			p.phase = riding
 			return false
 		}
+		c.judged[attempt{p.req.thing, p.value}] = true
 		c.resolve(p, v, now)
 		return false
 	} else if wake {
 		return c.wake(ctx, p, now)
 	}
 	return c.send(ctx, p, now)
+}
+
+// rebound applies the limits once more: the read that came since p was accepted may have brought another cable.
+func (c *car) rebound(p *pending) *refusal {
+	value, reason, refused := bound(p.req, c.cfg.Commands, c.doc, c.limits)
+	if refused == nil {
+		p.value, p.reason = value, reason
+	}
+	return refused
+}
+
+// recent tells that what was told at that time can judge a command: newer than our last one, and than a minute.
+func (c *car) recent(at, now time.Time) bool { return at.After(c.lastSent) && now.Sub(at) < freshFor }
+
+// readCounts tells that the last full read can judge p. By the car's clock too: Tesla may answer with an older picture. A
+// sender that repeats itself is judged by an older read while the car idles, since each read would keep it awake; but a
+// stop never is.
+func (c *car) readCounts(p *pending, now time.Time) bool {
+	if !c.schedule.readAt.After(c.lastSent) || !c.carTime.IsZero() && c.carTime.Before(c.lastSent.Truncate(time.Second)) {
+		return false
+	}
+	age := now.Sub(c.schedule.readAt)
+	repeated := c.judged[attempt{p.req.thing, p.value}] && c.schedule.mode() == modeSuspended && !isStop(p.req.thing, p.value)
+	return age < freshFor || repeated && age < c.cfg.Poll.Suspend
 }
 
 // startWaits tells that an ON is pending which may wake the car.
@@ -78,14 +110,13 @@ func (c *car) dismount(now time.Time) {
 // unread returns the read that must come before p is judged: what was read before our last command, or more than a
 // minute ago, says nothing. Each is tried once; if it fails, the command goes without.
 func (c *car) unread(p *pending, now time.Time) op {
-	fresh := func(at time.Time) bool { return at.After(c.lastSent) && now.Sub(at) < freshFor }
 	if p.read {
 		return opNone
 	}
-	if p.req.thing == refresh && !p.looked || !fresh(c.schedule.stateAt) && !p.looked {
+	if p.req.thing == refresh && !p.looked || !c.recent(c.schedule.stateAt, now) && !p.looked {
 		return opState
 	}
-	if c.schedule.state == tesla.StateOnline && (p.req.thing == refresh || !fresh(c.schedule.readAt)) && p.req.thing != tesla.Wake {
+	if c.schedule.state == tesla.StateOnline && (p.req.thing == refresh || !c.readCounts(p, now)) && p.req.thing != tesla.Wake {
 		return opRead
 	}
 	p.read = true
@@ -105,15 +136,15 @@ func (c *car) refreshed(p *pending) verdict {
 
 // weigh judges p by what was read. settled tells that v is its result; wake that the car must be woken first.
 func (c *car) weigh(p *pending, now time.Time) (v verdict, wake, settled bool) {
-	fresh := func(at time.Time) bool { return at.After(c.lastSent) && now.Sub(at) < freshFor }
-	if fresh(c.schedule.stateAt) && (c.schedule.state == tesla.StateAsleep || c.schedule.state == tesla.StateOffline) {
+	known := c.recent(c.schedule.stateAt, now)
+	if known && (c.schedule.state == tesla.StateAsleep || c.schedule.state == tesla.StateOffline) {
 		return c.weighAsleep(p)
 	}
 	if p.req.thing == tesla.Wake {
-		online := fresh(c.schedule.stateAt) && c.schedule.state == tesla.StateOnline
+		online := known && c.schedule.state == tesla.StateOnline
 		return verdict{status: statusNoop, applied: shown(tesla.Wake, 1), message: "the car is awake"}, !online, online
 	}
-	if !fresh(c.schedule.readAt) {
+	if !c.readCounts(p, now) {
 		return verdict{}, false, false
 	}
 	v, settled = weighAwake(p.req.thing, p.value, c.doc, c.cfg.Commands.FastCharging)
@@ -177,12 +208,13 @@ func (c *car) send(ctx context.Context, p *pending, now time.Time) bool {
 	if p.req.thing == tesla.Wake {
 		return c.wake(ctx, p, now)
 	}
-	if p.phase == queued && p.req.thing == tesla.ChargeAmps {
+	p.second = p.phase == secondSend
+	if !p.second && p.req.thing == tesla.ChargeAmps {
 		// The first of two sends lands at 5 A; only the second goes below (TeslaPy PR#42). Twice from below 5 would
 		// make the car swing (tesla-local-control#42).
 		p.below5 = p.value < 5 && c.doc.ChargeAmps != nil && *c.doc.ChargeAmps >= 5
 	}
-	p.sentAt, c.lastSent = now, now
+	p.sentAt, c.lastSent, c.sentOf[p.req.thing] = now, now, now
 	if p.req.thing == tesla.ChargeAmps {
 		c.lastAmps = now
 	}
@@ -198,61 +230,90 @@ func (c *car) sent(p *pending, o outcome, now time.Time) {
 		c.lastAmps = now
 	}
 	if tesla.MayHaveSucceeded(o.err) {
-		p.phase, p.notBefore = confirming, now.Add(confirm1)
+		p.phase, p.notBefore, p.openSince = confirming, now.Add(confirm1), now
 		c.log.Warn("nobody can tell whether the command was carried out; reads will show", "car", c.alias(), "thing", o.command.Thing, "err", o.err)
 		return
 	}
-	if c.wakeable(p, o.err) {
-		p.phase, p.notBefore, p.mustWake, p.retried, p.expires = queued, now, true, true, now.Add(maxTTL)
+	if c.retryAsleep(p, o.err, now) {
 		return
 	}
-	if o.err == nil && p.below5 && p.phase == queued && c.desk[tesla.ChargeAmps] == p {
+	if o.err == nil && p.below5 && !p.second && c.desk[tesla.ChargeAmps] == p {
 		p.phase, p.notBefore = secondSend, now.Add(below5Gap)
+		// The first one lands there.
+		c.doc.ChargeAmps = new(5)
 		return
 	}
 	v := judge(o.command.Thing, o.command.Value, o.err)
+	if p.second && o.err != nil {
+		v.message += "; the first of the two sends that low currents need was taken, so the car is at 5 A"
+	}
 	c.took(o.command, v, now)
 	c.resolve(p, v, now)
 }
 
-// wakeable tells that ON failed because the car sleeps, and that waking it once may help.
-func (c *car) wakeable(p *pending, err error) bool {
+// retryAsleep deals with a command that found the car asleep although its state said online. ON wakes it and is tried
+// once more; amps that came with an ON wait for that.
+func (c *car) retryAsleep(p *pending, err error, now time.Time) bool {
 	r, refused := errors.AsType[*tesla.Refusal](err)
 	asleep := errors.Is(err, tesla.ErrAsleep) || refused && r.Reason == "could_not_wake_buses"
-	return asleep && p.req.thing == tesla.Charging && p.value == tesla.On && !p.retried && c.cfg.Commands.Wake &&
-		c.wakes.allowed(time.Now()) == nil && c.desk[tesla.Charging] == p
+	if !asleep || p.retried || !c.cfg.Commands.Wake || c.desk[p.req.thing] != p {
+		return false
+	}
+	switch {
+	case p.req.thing == tesla.ChargeAmps && c.startWaits():
+		p.phase, p.retried = riding, true
+	case p.req.thing != tesla.Charging || p.value != tesla.On:
+		return false
+	case c.wakes.since(now) < wakePatience:
+		// We woke it just now, so it only needs more time.
+		p.phase, p.notBefore, p.retried = settling, now.Add(wakeSettle), true
+	case c.wakes.allowed(now) == nil:
+		p.phase, p.notBefore, p.mustWake, p.retried = queued, now, true, true
+	default:
+		return false
+	}
+	return true
 }
 
 // heldAnyway are the reasons that are answered without a request while they last, so that there is nothing to remember.
 var heldAnyway = []string{"rate_limited", "login_required", "budget"}
 
+// note remembers a failure, so that the same command is not tried again too soon.
+func (c *car) note(key attempt, v verdict, now time.Time) {
+	if !slices.Contains(heldAnyway, v.reason) {
+		c.failures.note(key, v, now)
+	}
+}
+
 // took draws the conclusions of a certain outcome.
 func (c *car) took(cmd tesla.Command, v verdict, now time.Time) {
 	key := attempt{cmd.Thing, cmd.Value}
 	if v.status != statusOK && v.status != statusNoop {
-		if !slices.Contains(heldAnyway, v.reason) {
-			c.failures.note(key, v, now)
-		}
+		c.note(key, v, now)
 		return
 	}
 	delete(c.failures, key)
 	switch cmd.Thing {
 	case tesla.ChargeAmps:
 		c.doc.ChargeAmps = new(cmd.Value)
-		c.acked = acked{cmd.Value, now}
+		c.acked[tesla.ChargeAmps] = acked{cmd.Value, now}
 	case tesla.ChargeLimit:
 		c.doc.ChargeLimit = new(cmd.Value)
+		c.acked[tesla.ChargeLimit] = acked{cmd.Value, now}
 	case tesla.Charging:
-		if cmd.Value == tesla.On && !c.acked.at.IsZero() && now.Sub(c.acked.at) < resendMemory {
-			c.resend = &resend{c.acked.amps, now.Add(resendWindow)}
+		a, known := c.acked[tesla.ChargeAmps]
+		if cmd.Value == tesla.On && known && now.Sub(a.at) < resendMemory {
+			c.resend = &resend{a.value, now.Add(resendWindow)}
 		}
 	}
+	clear(c.judged)
 	c.unsaved = true
 	c.readSoon(now)
 }
 
 // forgive forgets failures with this reason, or all of them, since what caused them has changed.
 func (c *car) forgive(reason string) {
+	clear(c.judged)
 	for key, f := range c.failures {
 		if reason == "" || f.ver.reason == reason {
 			delete(c.failures, key)

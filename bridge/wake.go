@@ -9,6 +9,13 @@ import (
 
 // wake sends wake_up on behalf of p, if the car may be woken.
 func (c *car) wake(ctx context.Context, p *pending, now time.Time) bool {
+	for _, other := range c.desk {
+		if other != p && (other.phase == waking || other.phase == settling) {
+			// It is being woken already.
+			p.phase, p.notBefore, p.sentAt = waking, now, other.sentAt
+			return false
+		}
+	}
 	if refused := c.wakes.allowed(now); refused != nil {
 		c.resolve(p, verdict{status: statusRejected, reason: refused.reason, message: refused.message}, now)
 		return false
@@ -25,7 +32,7 @@ func (c *car) wake(ctx context.Context, p *pending, now time.Time) bool {
 func (c *car) woke(p *pending, o outcome, now time.Time) {
 	if o.err != nil && !tesla.MayHaveSucceeded(o.err) {
 		v := judge(tesla.Wake, 1, o.err)
-		c.failures.note(attempt{p.req.thing, p.value}, v, now)
+		c.note(attempt{p.req.thing, p.value}, v, now)
 		c.resolve(p, v, now)
 		return
 	}
@@ -65,7 +72,12 @@ func (c *car) lookAtWaking(ctx context.Context, p *pending, now time.Time) bool 
 func (c *car) confirm(p *pending, o outcome, now time.Time) {
 	p.confirms++
 	cmd := tesla.Command{Thing: p.req.thing, Value: p.value}
-	newer := c.desk[p.req.thing] != p && c.desk[p.req.thing] != nil && !c.desk[p.req.thing].sentAt.IsZero()
+	newer := c.sentOf[p.req.thing].After(p.sentAt)
+	if o.err == nil && !newer && p.below5 && !p.second && o.charge.ChargeAmps != nil && *o.charge.ChargeAmps == 5 {
+		// The first of two sends was taken.
+		p.phase, p.notBefore, p.confirms = secondSend, now, 0
+		return
+	}
 	if o.err == nil && !newer && seen(cmd, o.charge) {
 		v := verdict{status: statusOK, applied: shown(cmd.Thing, cmd.Value), message: "confirmed by a read"}
 		c.took(cmd, v, now)
@@ -77,9 +89,9 @@ func (c *car) confirm(p *pending, o outcome, now time.Time) {
 		return
 	}
 	v := verdict{status: statusUnknown, reason: "unconfirmed", message: "it was sent, and no read could tell whether the car took it"}
-	if o.err == nil && !newer && o.charge.Timestamp.After(p.sentAt) {
+	if o.err == nil && !newer && o.charge.Timestamp.After(p.openSince) {
 		v = verdict{status: statusError, reason: "unreachable", message: "it was sent, but the car still has the old value"}
-		c.failures.note(attempt{cmd.Thing, cmd.Value}, v, now)
+		c.note(attempt{cmd.Thing, cmd.Value}, v, now)
 	}
 	c.resolve(p, v, now)
 }

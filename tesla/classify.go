@@ -68,7 +68,7 @@ func statusError(resp *http.Response, body []byte, post bool) *Error {
 		e.Text = "it redirects elsewhere, which is not followed"
 	case resp.StatusCode == http.StatusServiceUnavailable && post:
 		e.Class = ErrAsleep
-	case resp.StatusCode >= 500 || resp.StatusCode == 499:
+	case resp.StatusCode >= 500 || resp.StatusCode == 499 || resp.StatusCode < 300:
 		e.Uncertain = post
 	}
 	e.RetryAfter = retryAfter(resp.Header, text)

@@ -59,5 +59,7 @@ func (h *hold) note(err *Error, now time.Time) {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.until, h.err = now.Add(wait), err
+	if until := now.Add(wait); until.After(h.until) {
+		h.until, h.err = until, err
+	}
 }

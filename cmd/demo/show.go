@@ -107,9 +107,10 @@ func serve(ctx context.Context, url string, source *auth.Source, memory bridge.M
 	}
 	b = bridge.New(cfg, bridge.Deps{
 		Account: account{client}, Publisher: broker, Memory: memory, Log: log,
-		Auth:  func() (string, any) { s := source.Status(); return s.State, s },
-		MQTT:  func() any { return broker.Stats() },
-		Usage: func() any { return client.Usage() },
+		Online: func() bool { return broker.Stats().State == mqtt.StateConnected },
+		Auth:   func() (string, any) { s := source.Status(); return s.State, s },
+		MQTT:   func() any { return broker.Stats() },
+		Usage:  func() any { return client.Usage() },
 	})
 	online, hangUp := context.WithCancel(context.WithoutCancel(ctx))
 	defer hangUp()

@@ -58,9 +58,10 @@ func connect(ctx context.Context, c *Config, p parts) error {
 	}
 	b = bridge.New(cfg, bridge.Deps{
 		Account: account{p.client}, Publisher: broker, Memory: p.memory, Log: p.log,
-		Auth:  func() (string, any) { s := p.login.Status(); return s.State, s },
-		MQTT:  func() any { return broker.Stats() },
-		Usage: func() any { return p.client.Usage() },
+		Online: func() bool { return broker.Stats().State == mqtt.StateConnected },
+		Auth:   func() (string, any) { s := p.login.Status(); return s.State, s },
+		MQTT:   func() any { return broker.Stats() },
+		Usage:  func() any { return p.client.Usage() },
 	})
 	p.log.Info("tesla2mqtt runs", "version", version, "commit", cfg.Commit, "api", cfg.API, "broker", brokerHost(c.MQTT.URL),
 		"topics", cfg.BaseTopic+"/#")
