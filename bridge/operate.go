@@ -168,7 +168,7 @@ func (c *car) protect(read tesla.ChargeState, now time.Time) tesla.ChargeState {
 		a, known := c.acked[thing]
 		switch {
 		case !known || *shown == nil:
-		case now.Sub(a.at) < ackMemory && !read.Timestamp.IsZero() && read.Timestamp.Before(a.at):
+		case now.Sub(a.at) < ackMemory && !read.Timestamp.IsZero() && !read.Timestamp.After(a.at):
 			*shown = new(a.value)
 		case !sameAmps(**shown, a.value):
 			delete(c.acked, thing)

@@ -186,7 +186,7 @@ func TestRenamedCarLeavesNoGhost(t *testing.T) {
 	})
 }
 
-func TestInvariant1ReadOlderThanCommandIsHeld(t *testing.T) {
+func TestReadOlderThanCommandIsHeld(t *testing.T) {
 	car := plugged()
 	car.Lag = 20 * time.Second
 	inBubble(t, car, func(r *rig) {

@@ -79,7 +79,7 @@ func (c *car) recent(at, now time.Time) bool { return at.After(c.lastSent) && no
 // sender that repeats itself is judged by an older read while the car idles, since each read would keep it awake; but a
 // stop never is.
 func (c *car) readCounts(p *pending, now time.Time) bool {
-	if !c.schedule.readAt.After(c.lastSent) || !c.carTime.IsZero() && c.carTime.Before(c.lastSent.Truncate(time.Second)) {
+	if !c.schedule.readAt.After(c.lastSent) || !c.carTime.IsZero() && !c.carTime.After(c.lastSent) {
 		return false
 	}
 	age := now.Sub(c.schedule.readAt)
