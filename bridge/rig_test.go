@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -28,6 +29,8 @@ type rig struct {
 	said   *recorder
 	logged *strings.Builder
 	token  string
+	list   func([]tesla.Vehicle) []tesla.Vehicle // what becomes of the list of cars, nil for nothing
+	slip   atomic.Bool                           // whether it does
 
 	bridge *Bridge
 	cancel context.CancelFunc
@@ -78,7 +81,13 @@ func (r *rig) RoundTrip(req *http.Request) (*http.Response, error) {
 	return r.tesla.RoundTripper().RoundTrip(req)
 }
 
-func (r *rig) Vehicles(ctx context.Context) ([]tesla.Vehicle, error) { return r.client.Vehicles(ctx) }
+func (r *rig) Vehicles(ctx context.Context) ([]tesla.Vehicle, error) {
+	v, err := r.client.Vehicles(ctx)
+	if r.slip.Load() {
+		v = r.list(v)
+	}
+	return v, err
+}
 
 func (r *rig) Car(v tesla.Vehicle) (Reader, Commander) { c := r.client.Car(v); return c, c }
 
