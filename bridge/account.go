@@ -25,17 +25,25 @@ const relist = time.Hour
 func (b *Bridge) list(ctx context.Context) {
 	failures := 0
 	for {
-		vehicles, err := b.deps.Account.Vehicles(ctx)
-		if ctx.Err() != nil {
+		answer := make(chan roster, 1)
+		go func() {
+			vehicles, err := b.deps.Account.Vehicles(ctx)
+			answer <- roster{vehicles, err}
+		}()
+		var l roster
+		select {
+		case l = <-answer:
+		case <-ctx.Done():
+			// A token that is being renewed does not stop for us; the program waits for it when it closes the login.
 			return
 		}
 		select {
-		case b.listed <- roster{vehicles, err}:
+		case b.listed <- l:
 		case <-ctx.Done():
 			return
 		}
 		wait := relist
-		if err != nil {
+		if err := l.err; err != nil {
 			failures++
 			wait = waitFor(err, failures)
 		} else {
@@ -138,7 +146,7 @@ func (b *Bridge) ourTopics() []string {
 		topic, _ := bridgeDiscovery(b.cfg)
 		list = append(list, topic)
 	}
-	vins := slices.Collect(maps.Keys(b.lost))
+	vins := slices.AppendSeq(slices.Collect(maps.Keys(b.lost)), maps.Keys(b.cfg.Cars))
 	for _, v := range b.record.Vehicles {
 		vins = append(vins, v.VIN)
 	}

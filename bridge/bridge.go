@@ -26,6 +26,8 @@ type Deps struct {
 	Publisher Publisher
 	Memory    Memory
 	Log       *slog.Logger
+	// Changes tells that the MQTT part of bridge/health has changed; nil for never.
+	Changes <-chan struct{}
 	// Online tells whether the broker can be reached.
 	Online func() bool
 	// Auth returns the login's status in a word and in full, MQTT and Usage their parts of bridge/health.
@@ -140,6 +142,8 @@ func (b *Bridge) Run(ctx context.Context) {
 		case l := <-b.listed:
 			b.reconcile(ctx, l)
 			b.publishHealth(time.Now(), false)
+		case <-b.deps.Changes:
+			b.publishHealth(time.Now(), true)
 		case <-ticker.C:
 			b.publishHealth(time.Now(), true)
 		case <-ctx.Done():
@@ -164,12 +168,21 @@ func (b *Bridge) open(ctx context.Context) {
 	for _, v := range b.record.Vehicles {
 		b.startCar(ctx, v)
 	}
+	for _, cfg := range b.cfg.Cars {
+		if b.cars[cfg.Name] == nil {
+			b.publish(b.topics().car(cfg.Name, "availability"), []byte("offline"))
+		}
+	}
 	b.publishInfo()
 	b.publishHealth(time.Now(), true)
 }
 
 func (b *Bridge) route(m message) {
 	c := b.cars[m.alias]
+	if c == nil && b.awaited(m.alias) {
+		b.answerForAbsent(m, time.Now())
+		return
+	}
 	if c == nil {
 		b.unknownCars++
 		b.deps.Log.Warn("a command for an unknown car", "car", clip(m.alias), "thing", clip(m.thing), "known", b.aliases())
@@ -201,6 +214,33 @@ func (b *Bridge) turnAway(now time.Time) {
 			c.turnAway(<-c.inbox, now)
 		}
 	}
+}
+
+// awaited tells whether the configuration names a car that Tesla has not shown yet.
+func (b *Bridge) awaited(alias string) bool {
+	for vin := range b.cfg.Cars {
+		if cfg, _ := b.cfg.car(vin); cfg.Name == alias {
+			return true
+		}
+	}
+	return false
+}
+
+// answerForAbsent refuses a command for such a car.
+func (b *Bridge) answerForAbsent(m message, now time.Time) {
+	v := verdict{status: statusRejected, reason: "unreachable", message: "the account's cars are not known yet"}
+	if b.listError != nil {
+		v = judge(tesla.Thing(m.thing), 0, b.listError)
+	} else if b.asked {
+		v.reason, v.message = "not_found", "the configuration names this car, but the account does not have it"
+	}
+	v.status = statusRejected
+	c := &car{cfg: CarConfig{Name: m.alias}, out: newCarTopics(b.cfg, m.alias, b.deps.Publisher), log: b.deps.Log}
+	req, _ := parse(m.thing, m.payload)
+	if req.id == "" {
+		req.id = rand.Text()[:12]
+	}
+	c.report(req, m, "", v, now)
 }
 
 // info is the payload of bridge/info.
@@ -255,7 +295,7 @@ func (b *Bridge) startCar(ctx context.Context, v tesla.Vehicle) {
 	c := &car{
 		vin: v.VIN, vehicle: v, cfg: cfg, source: b.cfg.API, reader: reader, commander: commander,
 		out: newCarTopics(b.cfg, cfg.Name, b.deps.Publisher), memory: b.deps.Memory, log: b.deps.Log,
-		inbox: make(chan message, carInbox), vehicles: make(chan listing, 1), done: make(chan outcome), reports: b.told,
+		inbox: make(chan message, carInbox), vehicles: make(chan listing, 1), done: make(chan outcome, 1), reports: b.told,
 		schedule: schedule{poll: cfg.Poll}, readsFree: b.cfg.API == "owner", desk: desk{}, failures: failures{}, judged: map[attempt]bool{}, sentOf: map[tesla.Thing]time.Time{}, acked: map[tesla.Thing]acked{},
 	}
 	b.cars[cfg.Name] = c

@@ -212,13 +212,19 @@ func (c *car) stop(cancel context.CancelFunc) {
 	}
 	cancel()
 	if c.busy {
-		o := <-c.done
-		c.finish(o, time.Now())
+		// It ends at once, unless a token is being renewed just now: that goes on beside us.
+		timer := time.NewTimer(time.Second)
+		defer timer.Stop()
+		select {
+		case o := <-c.done:
+			c.finish(o, time.Now())
+		case <-timer.C:
+		}
 	}
 	now := time.Now()
 	for _, p := range c.everyPending() {
 		v := verdict{status: statusExpired, reason: "shutdown", message: "the bridge was stopped before it could be sent"}
-		if p.phase == confirming || p.phase == secondSend {
+		if p.phase == confirming || p.phase == secondSend || c.underWay(p) {
 			v = verdict{status: statusUnknown, reason: "shutdown", message: "it was sent, but the bridge was stopped before it could be confirmed"}
 		}
 		c.resolve(p, v, now)

@@ -36,6 +36,9 @@ func (c *car) tell(ctx context.Context) {
 		VIN: c.vehicle.VIN, Availability: "online", VehicleState: string(c.schedule.state), PollMode: c.schedule.mode(),
 		LastSuccess: c.success.UTC().Truncate(time.Second), Failures: c.schedule.worst(), Writable: true,
 	}
+	if h.VehicleState == "" {
+		h.VehicleState = string(tesla.StateUnknown)
+	}
 	if c.success.IsZero() {
 		h.LastSuccess = time.Time{}
 	}
@@ -90,8 +93,6 @@ func apiWord(err error) (string, int) {
 		return "forbidden", 3
 	case errors.Is(err, tesla.ErrRateLimited):
 		return "rate_limited", 2
-	case errors.Is(err, tesla.ErrNotFound):
-		return "ok", 0
 	}
 	return "unreachable", 1
 }
@@ -122,10 +123,16 @@ func (b *Bridge) publishHealth(now time.Time, due bool) {
 	cars := map[string]carHealth{}
 	gist := ""
 	for _, alias := range b.aliases() {
-		r := b.reports[alias]
+		r, told := b.reports[alias]
+		if !told {
+			continue
+		}
 		cars[alias] = r.health
-		errs = append(errs, r.err)
-		gist += alias + r.health.Availability + r.health.Error + r.health.VehicleState + r.health.PollMode
+		if !errors.Is(r.err, tesla.ErrNotFound) {
+			// That is about the car, not about Tesla.
+			errs = append(errs, r.err)
+		}
+		gist += alias + r.health.Availability + r.health.Error + r.health.VehicleState + r.health.PollMode + r.health.ReadOnlyWhy
 	}
 	api := apiStatus(b.asked, errs)
 	status, auth := b.deps.Auth()

@@ -43,8 +43,8 @@ var advice = []struct {
 	{ErrPayment, "check the payment method at developer.tesla.com"},
 	{ErrWrongEndpoint, "an update of tesla2mqtt may be needed"},
 	{ErrWrongRegion, "check tesla.api_url, or log in at the issuer of your region"},
-	{ErrRateLimited, "nothing: it is tried again when Tesla allows it"},
-	{ErrTemporary, "nothing: it is tried again by itself"},
+	{ErrRateLimited, "try again later; reads go on by themselves when Tesla allows it"},
+	{ErrTemporary, "try again later; reads go on by themselves"},
 }
 
 // Advice returns what the user can do about err, or "".

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -48,7 +49,7 @@ func show(ctx context.Context, o options, stdout, stderr io.Writer) (err error) 
 	print.intro(url)
 	broker.Subscribe("#", print.message)
 
-	cars := &sim.Tesla{Speed: o.speed}
+	cars := &sim.Tesla{Speed: o.speed, ExpiresIn: tokenLife(o.faults)}
 	cars.Add(sim.Car{VIN: "5YJ3E1EA7KF000001", Name: "Charging car", Level: 42, PluggedIn: true, Phases: 3, MaxAmps: 16, Amps: 13})
 	cars.Add(sim.Car{VIN: "5YJ3E1EA7KF000002", Name: "Sleeping car", Level: 70, PluggedIn: true, Stopped: true, Asleep: true})
 	source, err := logIn(ctx, cars, dir, log)
@@ -56,17 +57,29 @@ func show(ctx context.Context, o options, stdout, stderr io.Writer) (err error) 
 		return err
 	}
 	defer func() { err = errors.Join(err, source.Close()) }()
-	for _, name := range o.faults {
-		if err := cars.Fault(name); err != nil {
-			return err
-		}
-	}
 	memory, err := atomicfile.OpenFolder(dir)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, memory.Close()) }()
-	return serve(ctx, url, source, memory, log)
+	misbehave := sync.OnceFunc(func() {
+		for _, name := range o.faults {
+			if err := cars.Fault(name); err != nil {
+				log.Error("the fault could not be set", "err", err)
+			}
+		}
+	})
+	return serve(ctx, url, source, memory, misbehave, log)
+}
+
+// tokenLife is short if a fault of the token's renewal is to be seen.
+func tokenLife(faults []string) time.Duration {
+	for _, k := range sim.Faults() {
+		if k.Scope == "token" && slices.Contains(faults, k.Name) {
+			return 20 * time.Second
+		}
+	}
+	return 8 * time.Hour
 }
 
 // logIn goes through the whole login, with the simulator in the part of the person and the browser.
@@ -91,7 +104,7 @@ func logIn(ctx context.Context, cars *sim.Tesla, dir string, log *slog.Logger) (
 }
 
 // serve joins the parts as the product does.
-func serve(ctx context.Context, url string, source *auth.Source, memory bridge.Memory, log *slog.Logger) error {
+func serve(ctx context.Context, url string, source *auth.Source, memory bridge.Memory, listed func(), log *slog.Logger) error {
 	client := tesla.NewClient(source.Client(), source.APIURL)
 	cfg := settings()
 	var b *bridge.Bridge
@@ -106,11 +119,12 @@ func serve(ctx context.Context, url string, source *auth.Source, memory bridge.M
 		return err
 	}
 	b = bridge.New(cfg, bridge.Deps{
-		Account: account{client}, Publisher: broker, Memory: memory, Log: log,
-		Online: func() bool { return broker.Stats().State == mqtt.StateConnected },
-		Auth:   func() (string, any) { s := source.Status(); return s.State, s },
-		MQTT:   func() any { return broker.Stats() },
-		Usage:  func() any { return client.Usage() },
+		Account: account{client, listed}, Publisher: broker, Memory: memory, Log: log,
+		Changes: broker.Changes(),
+		Online:  func() bool { return broker.Stats().State == mqtt.StateConnected },
+		Auth:    func() (string, any) { s := source.Status(); return s.State, s },
+		MQTT:    func() any { return broker.Stats() },
+		Usage:   func() any { return client.Usage() },
 	})
 	online, hangUp := context.WithCancel(context.WithoutCancel(ctx))
 	defer hangUp()
@@ -139,11 +153,18 @@ func settings() bridge.Config {
 	}
 }
 
-// account gives the bridge the simulated cars.
-type account struct{ client *tesla.Client }
+// account gives the bridge the simulated cars. The faults begin once they are known, so that there is something to see.
+type account struct {
+	client *tesla.Client
+	listed func()
+}
 
 func (a account) Vehicles(ctx context.Context) ([]tesla.Vehicle, error) {
-	return a.client.Vehicles(ctx)
+	cars, err := a.client.Vehicles(ctx)
+	if err == nil {
+		a.listed()
+	}
+	return cars, err
 }
 
 func (a account) Car(v tesla.Vehicle) (bridge.Reader, bridge.Commander) {

@@ -147,6 +147,9 @@ func (d *decoder) checkVehicles(c *Config) {
 		d.unique(at+".vin", v.VIN, i, vins)
 		d.checkName(at+".name", v.Name)
 		d.unique(at+".name", v.Name, i, names)
+		if slices.ContainsFunc(c.Vehicles, func(other vehicle) bool { return v.Name != "" && strings.EqualFold(other.VIN, v.Name) }) {
+			d.wrong(at+".name", "must not be the VIN of a car (leave it out to use the VIN)")
+		}
 		d.checkWay(at, v)
 		d.checkPoll(c, at+".poll", v.Poll)
 		d.oneOf(at+".commands.wake", v.Commands.Wake, "auto", "never")

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/url"
 	"path/filepath"
 	"strings"
 
@@ -14,7 +13,6 @@ import (
 
 	"tesla2mqtt/tesla"
 	"tesla2mqtt/tesla/auth"
-	"tesla2mqtt/tesla/hosts"
 )
 
 // loginText explains the login to somebody who has never done one. The arguments: where the token is kept, the address.
@@ -87,15 +85,11 @@ func useIssuer(c *Config, issuer string) error {
 	if issuer == "" {
 		return nil
 	}
-	allowed, err := hosts.New()
-	if err != nil {
-		return err
-	}
-	u, err := url.Parse(strings.TrimRight(issuer, "/"))
-	if err != nil || !allowed.Allows(u) || u.Path != "" || u.RawQuery != "" {
+	issuer = strings.TrimRight(issuer, "/")
+	if issuer != "https://auth.tesla.com" && issuer != "https://auth.tesla.cn" {
 		return &usageError{"-issuer is not a login of Tesla's", "use https://auth.tesla.com or https://auth.tesla.cn"}
 	}
-	c.Tesla.AuthURL = u.String()
+	c.Tesla.AuthURL = issuer
 	return nil
 }
 

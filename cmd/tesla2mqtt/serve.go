@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
+	"path/filepath"
+
+	"github.com/gofrs/flock"
 
 	"tesla2mqtt/bridge"
 	"tesla2mqtt/bridge/mqtt"
@@ -22,6 +25,11 @@ func serve(ctx context.Context, c *Config, log *slog.Logger) (err error) {
 		return err
 	}
 	defer closeAccount(login, &err)
+	only := flock.New(filepath.Join(c.StateDir, "run.lock"))
+	if mine, err := only.TryLock(); err != nil || !mine {
+		return &configError{fmt.Errorf("state_dir: another tesla2mqtt run uses %s; give each its own state_dir and mqtt.client_id", c.StateDir)}
+	}
+	defer func() { err = errors.Join(err, only.Close()) }()
 	memory, err := atomicfile.OpenFolder(c.StateDir)
 	if err != nil {
 		return fmt.Errorf("open state_dir: %w", err)
@@ -58,10 +66,11 @@ func connect(ctx context.Context, c *Config, p parts) error {
 	}
 	b = bridge.New(cfg, bridge.Deps{
 		Account: account{p.client}, Publisher: broker, Memory: p.memory, Log: p.log,
-		Online: func() bool { return broker.Stats().State == mqtt.StateConnected },
-		Auth:   func() (string, any) { s := p.login.Status(); return s.State, s },
-		MQTT:   func() any { return broker.Stats() },
-		Usage:  func() any { return p.client.Usage() },
+		Changes: broker.Changes(),
+		Online:  func() bool { return broker.Stats().State == mqtt.StateConnected },
+		Auth:    func() (string, any) { s := p.login.Status(); return s.State, s },
+		MQTT:    func() any { return broker.Stats() },
+		Usage:   func() any { return p.client.Usage() },
 	})
 	p.log.Info("tesla2mqtt runs", "version", version, "commit", cfg.Commit, "api", cfg.API, "broker", brokerHost(c.MQTT.URL),
 		"topics", cfg.BaseTopic+"/#")

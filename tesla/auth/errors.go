@@ -48,11 +48,10 @@ var (
 
 // explain says why a token request failed. Of an answer it repeats only status and error code: the rest may echo our token.
 func explain(err error) *Error {
-	const retried = "; it is tried again, with the same refresh token"
-	e := &Error{kind: failing, text: "token request: " + hosts.Cause(err) + retried}
+	e := &Error{kind: failing, text: "token request: " + hosts.Cause(err)}
 	if answer, ok := errors.AsType[*oauth2.RetrieveError](err); ok {
 		e.status = answer.Response.StatusCode
-		e.text = fmt.Sprintf("token request: HTTP %d %s%s", e.status, plainCode.FindString(answer.ErrorCode), retried)
+		e.text = fmt.Sprintf("token request: HTTP %d %s", e.status, plainCode.FindString(answer.ErrorCode))
 		if slices.Contains(deadCodes, answer.ErrorCode) {
 			e.kind, e.text = loginRequired, "Tesla no longer accepts this login ("+answer.ErrorCode+"; a password change ends it): run the login command"
 		}

@@ -93,7 +93,7 @@ func Open(dir string, c Config) (*Source, error) {
 		err = cmp.Or(err, root.Chmod(fileName, 0o600))
 	}
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("the state folder must be writable: %w", err), root.Close())
+		return nil, errors.Join(fmt.Errorf("the state folder %s must be writable: %w", dir, err), root.Close())
 	}
 	s.salvage()
 	s.put(s.look(state{}))

@@ -43,23 +43,19 @@ func (s *Source) write(t token) error {
 	return atomicfile.Write(s.root, fileName, data)
 }
 
-// read never repairs or deletes: a file that makes no sense here may still be worth something to its owner.
-func (s *Source) read() (t token, fault *Error) {
-	return s.readFile(fileName)
-}
-
 // salvage takes over a token that was written whole when the process was killed, but had not got its name yet.
 func (s *Source) salvage() {
 	if mine, err := s.lock.TryLock(); err != nil || !mine {
 		return // somebody is writing just now
 	}
-	old, _ := s.read()
-	if t, fault := s.readFile(fileName + atomicfile.Suffix); fault == nil && t.Obtained.After(old.Obtained) {
+	old, none := s.read(fileName) // without one this was no renewal, or the owner has deleted it
+	if t, fault := s.read(fileName + atomicfile.Suffix); fault == nil && none == nil && t.Obtained.After(old.Obtained) {
 		s.save(state{tok: t})
 	}
 } // the first put gives the lock up
 
-func (s *Source) readFile(name string) (t token, fault *Error) {
+// read never repairs or deletes: a file that makes no sense here may still be worth something to its owner.
+func (s *Source) read(name string) (t token, fault *Error) {
 	data, err := s.root.ReadFile(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return t, ErrNotConfigured
@@ -181,7 +177,7 @@ func (s *Source) look(st state) state {
 	if st.unsaved != nil {
 		return s.save(st)
 	}
-	t, err := s.read()
+	t, err := s.read(fileName)
 	st.looked = time.Now()
 	switch {
 	case err != nil && err.kind == failing && st.tok.Issuer != "":
@@ -230,7 +226,7 @@ func (s *Source) request(ctx context.Context, g grant) (token, *Error) {
 	if err != nil || t.RefreshToken == "" {
 		return token{}, explain(err)
 	}
-	return token{1, secret.Hide(t.AccessToken), secret.Hide(t.RefreshToken), g.issuer, asked, cmp.Or(max(0, t.ExpiresIn), 8*3600)}, nil
+	return token{1, secret.Hide(t.AccessToken), secret.Hide(t.RefreshToken), g.issuer, asked, cmp.Or(min(max(0, t.ExpiresIn), 1e9), 8*3600)}, nil
 }
 
 // endpoint asks as Tesla's own app does. With any other AuthStyle the library sends a refused request a second time.
