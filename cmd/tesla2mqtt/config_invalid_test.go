@@ -9,6 +9,7 @@ import (
 
 // invalid has one file for each rule, with the exact report: what users read is decided here. FILE stands for the path.
 var invalid = []struct{ name, want string }{
+	{"vehicle-name-vin", `FILE:2: vehicles[0].name: must not be the VIN of a car (leave it out to use the VIN)`},
 	{"amps-max", `FILE:3: commands.amps.max: must be 1 to 80 (amperes, of each phase)`},
 	{"amps-min", `FILE:3: commands.amps.min: must be 1 to 80 (amperes, of each phase)`},
 	{"amps-order", `FILE:3: commands.amps.min: min is 20 and max is 16 (min must not be above max)`},

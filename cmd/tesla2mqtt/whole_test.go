@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -12,6 +13,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/gofrs/flock"
 
 	"tesla2mqtt/bridge/mqtt/mqtttest"
 	"tesla2mqtt/internal/atomicfile"
@@ -288,4 +291,45 @@ func TestDiscoveryNamesWhatWePublish(t *testing.T) {
 			t.Errorf("%d devices, want the bridge and the car", devices)
 		}
 	})
+}
+
+// TestHealthFollowsTheBroker: what health says of the connection is not a minute old.
+func TestHealthFollowsTheBroker(t *testing.T) {
+	inBubble(t, func(w *whole) {
+		w.logIn()
+		w.broker.Stop()
+		w.start()
+		w.pass(20 * time.Second)
+		if err := w.broker.Restart(true); err != nil {
+			t.Fatal(err)
+		}
+		for w.retained("bridge/state") != "online" {
+			w.pass(time.Second)
+		}
+		w.pass(time.Second)
+		if h := w.health(); h.MQTT.State != "connected" {
+			t.Errorf("a second after it connected, health says %+v", h)
+		}
+	})
+}
+
+// TestOneRunAStateFolder: two would spend each other's token and commands.
+func TestOneRunAStateFolder(t *testing.T) {
+	dir := t.TempDir()
+	only := flock.New(filepath.Join(dir, "run.lock"))
+	if mine, err := only.TryLock(); err != nil || !mine {
+		t.Fatal(err)
+	}
+	defer only.Close()
+	name := filepath.Join(dir, "config.yaml")
+	if err := os.WriteFile(name, []byte("state_dir: .\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var stdout, stderr bytes.Buffer
+	if code := run(t.Context(), []string{"tesla2mqtt", "run", "-config", name}, strings.NewReader(""), &stdout, &stderr); code != 2 {
+		t.Errorf("exit code %d, want 2", code)
+	}
+	if !strings.Contains(stderr.String(), "another tesla2mqtt run") {
+		t.Errorf("it says %s", stderr.String())
+	}
 }

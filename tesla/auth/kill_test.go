@@ -200,3 +200,35 @@ func TestInvariant3WholeTemporaryFileIsTakenOver(t *testing.T) {
 		})
 	}
 }
+
+// TestInvariant3NoAnswerDestroysALogin: whatever Tesla says about a token's life, the token must be readable again.
+func TestInvariant3NoAnswerDestroysALogin(t *testing.T) {
+	for _, life := range []string{"2000000000", "-5", "0"} {
+		dir := t.TempDir()
+		h, err := hosts.New()
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer := function(func(r *http.Request) (*http.Response, error) {
+			body := `{"access_token":"eyJ.a.b","refresh_token":"EU_next","token_type":"Bearer","expires_in":` + life + `}`
+			return &http.Response{StatusCode: 200, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(body)), Request: r}, nil
+		})
+		for range 2 {
+			s, err := Open(dir, Config{Hosts: h, Transport: answer})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if s.Status().State == "not_configured" {
+				if _, err := s.StartLogin().Finish(t.Context(), "refresh_token=EU_first"); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if got := s.Status(); got.State != "ok" {
+				t.Errorf("expires_in %s: %+v", life, got)
+			}
+			if err := s.Close(); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+}
