@@ -344,3 +344,19 @@ func TestKeysAreTakenAsWritten(t *testing.T) {
 		t.Errorf("got %+v, %v", got, refused)
 	}
 }
+
+// TestSecondConfirmationCounts: five seconds after an uncertain command, Tesla may still answer with an older picture.
+func TestSecondConfirmationCounts(t *testing.T) {
+	car := plugged()
+	car.Lag = 10 * time.Second
+	inBubble(t, car, func(r *rig) {
+		settled(r)
+		r.send("refresh", "PRESS")
+		r.pass(time.Second)
+		r.fault("cut-after", sim.On("command"), sim.Times(1))
+		r.send("charge_amps", "8")
+		r.pass(time.Minute)
+		r.wantResult(r.only("charge_amps"), "ok", "")
+		r.wantExecuted("set_charging_amps")
+	})
+}
