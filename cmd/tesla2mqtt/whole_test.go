@@ -333,3 +333,27 @@ func TestOneRunAStateFolder(t *testing.T) {
 		t.Errorf("it says %s", stderr.String())
 	}
 }
+
+// TestStopDoesNotWaitForTheToken: a renewal that hangs goes on beside us; the broker hears at once that we go.
+func TestStopDoesNotWaitForTheToken(t *testing.T) {
+	inBubble(t, func(w *whole) {
+		w.logIn()
+		w.start()
+		if err := w.tesla.Fault("hang", sim.On("token")); err != nil {
+			t.Fatal(err)
+		}
+		w.pass(8*time.Hour + 10*time.Second)
+		var offline time.Time
+		w.broker.Subscribe("tesla2mqtt/bridge/state", func(m mqtttest.Message) {
+			if m.Payload == "offline" {
+				offline = time.Now()
+			}
+		})
+		began := time.Now()
+		w.stop()
+		if took := offline.Sub(began); offline.IsZero() || took > 8*time.Second {
+			t.Errorf("offline after %s", took)
+		}
+		w.tesla.ClearFaults()
+	})
+}
