@@ -91,9 +91,13 @@ func words(body []byte) (text string, html bool) {
 	return clean(plain), false
 }
 
-// clean cuts text to maxText printable characters.
+// tokenLike is what a server could echo of our Authorization header. No word of Tesla's is that long.
+var tokenLike = regexp.MustCompile(`[A-Za-z0-9_.~+=-]{40,}`)
+
+// clean cuts text to maxText printable characters, without anything that could be a token: these texts are logged and
+// published.
 func clean(text string) string {
-	text = strings.ToValidUTF8(text, "?")
+	text = tokenLike.ReplaceAllString(strings.ToValidUTF8(text, "?"), "[left out]")
 	text = strings.Map(func(r rune) rune {
 		if unicode.IsPrint(r) {
 			return r

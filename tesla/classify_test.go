@@ -147,3 +147,20 @@ func TestEpoch(t *testing.T) {
 		}
 	}
 }
+
+// TestInvariant4EchoedTokenIsLeftOut: a server, or something in front of it, may send back what we sent.
+func TestInvariant4EchoedTokenIsLeftOut(t *testing.T) {
+	token := "eyJhbGciOiJSUzI1NiJ9." + strings.Repeat("c2VjcmV0", 20) + ".c2lnbmF0dXJl"
+	body := []byte(`{"error":"no route for Bearer ` + token + `"}`)
+	plain, _ := words([]byte("Bearer " + token))
+	fromJSON, _ := words(body)
+	broken := transportError(fmt.Errorf("malformed HTTP response %q", "Authorization: Bearer "+token), true)
+	for _, text := range []string{plain, fromJSON, broken.Error(), clean(token + " " + token)} {
+		if strings.Contains(text, "eyJ") || strings.Contains(text, "c2Vj") {
+			t.Errorf("it says %s", text)
+		}
+	}
+	if got := clean("vehicle unavailable: see https://developer.tesla.com/docs/fleet-api"); !strings.HasSuffix(got, "fleet-api") {
+		t.Errorf("ordinary words became %q", got)
+	}
+}
