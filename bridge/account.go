@@ -66,7 +66,7 @@ var plainVIN = regexp.MustCompile(`^[A-Za-z0-9]{1,32}$`)
 func (b *Bridge) reconcile(ctx context.Context, l roster) {
 	b.asked = true
 	if l.err != nil {
-		if b.listError == nil || b.listError.Error() != l.err.Error() {
+		if !sameTrouble(b.listError, l.err) {
 			b.deps.Log.Warn("the account's cars could not be listed", "err", l.err, "todo", tesla.Advice(l.err))
 		}
 		b.listError = l.err

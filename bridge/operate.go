@@ -206,10 +206,20 @@ func (c *car) failed(err error, full bool, now time.Time) {
 		c.doc = c.doc.withState(tesla.StateOffline)
 		return
 	}
-	if c.lastError == nil || c.lastError.Error() != err.Error() {
+	if !sameTrouble(c.lastError, err) {
 		c.log.Warn("the car could not be read", "car", c.alias(), "err", err, "todo", tesla.Advice(err))
 	}
 	c.lastError = err
+}
+
+// sameTrouble tells two failures that a log need not tell apart: what Tesla says may differ in how long it keeps us away.
+func sameTrouble(a, b error) bool {
+	x, told := errors.AsType[*tesla.Error](a)
+	y, again := errors.AsType[*tesla.Error](b)
+	if told && again {
+		return x.Class == y.Class && x.Status == y.Status && x.Text == y.Text
+	}
+	return a != nil && b != nil && a.Error() == b.Error()
 }
 
 func (c *car) alias() string { return c.cfg.Name }

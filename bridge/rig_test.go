@@ -29,6 +29,7 @@ type rig struct {
 	said   *recorder
 	logged *strings.Builder
 	token  string
+	login  func() time.Time                      // when it last became another, nil for never
 	list   func([]tesla.Vehicle) []tesla.Vehicle // what becomes of the list of cars, nil for nothing
 	slip   atomic.Bool                           // whether it does
 
@@ -95,6 +96,7 @@ func (r *rig) Car(v tesla.Vehicle) (Reader, Commander) { c := r.client.Car(v); r
 func (r *rig) start() {
 	noRedirect := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	r.client = tesla.NewClient(&http.Client{Transport: r, CheckRedirect: noRedirect}, func() string { return "https://owner-api.teslamotors.com" })
+	r.client.Renewed = r.login
 	r.said = &recorder{retained: map[string]string{}}
 	log := slog.New(slog.NewTextHandler(&guarded{w: r.logged}, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	r.bridge = New(r.cfg, Deps{

@@ -31,7 +31,8 @@ type schedule struct {
 }
 
 const (
-	// loginLook is how often a lost login is looked at again; it costs no request.
+	// loginLook is how often a lost or refused login is looked at again; it costs no request, since the login and the
+	// client by themselves ask nothing until a person has logged in anew, or Tesla may be asked again.
 	loginLook = 30 * time.Second
 	// goneLook is how often a car that left the account is looked for.
 	goneLook = 10 * time.Minute
@@ -145,7 +146,7 @@ func (s *schedule) failed(err error, full bool, now time.Time) {
 // waitFor returns how long to keep away after so many failures in a row.
 func waitFor(err error, failures int) time.Duration {
 	switch {
-	case errors.Is(err, tesla.ErrLoginRequired):
+	case errors.Is(err, tesla.ErrLoginRequired), errors.Is(err, tesla.ErrForbidden):
 		return loginLook
 	case errors.Is(err, tesla.ErrNotFound):
 		return goneLook

@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -323,6 +324,37 @@ func TestWakesAllowed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		if got := len(ago(h, 25*h).add(now)); got != 2 {
 			t.Errorf("%d remembered, want the recent one and the new one", got)
+		}
+	})
+}
+
+// Tesla refuses this login; the owner logs in anew, and need not wait until the hour is over. Nothing is asked meanwhile.
+func TestNewLoginEndsForbidden(t *testing.T) {
+	inBubble(t, plugged(), func(r *rig) {
+		var renewed atomic.Pointer[time.Time]
+		renewed.Store(new(time.Now()))
+		r.login = func() time.Time { return *renewed.Load() }
+		settled(r)
+		if err := r.tesla.Fault("403-forbidden-client", sim.On("api")); err != nil {
+			t.Fatal(err)
+		}
+		r.pass(2 * time.Minute)
+		asked := r.client.Usage().State
+		r.pass(20 * time.Minute)
+		if now := r.client.Usage().State; now != asked {
+			t.Errorf("Tesla was asked %d times more", now-asked)
+		}
+		if n := strings.Count(r.logged.String(), "the car could not be read"); n != 1 {
+			t.Errorf("the log says so %d times", n)
+		}
+		r.tesla.ClearFaults()
+		renewed.Store(new(time.Now()))
+		r.pass(time.Minute)
+		if h := r.retained("bridge/health"); !strings.Contains(h, `"api":{"status":"ok"`) {
+			t.Errorf("health says %s", h)
+		}
+		if got := r.retained("model3/availability"); got != "online" {
+			t.Errorf("the car is %s", got)
 		}
 	})
 }

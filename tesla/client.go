@@ -27,6 +27,10 @@ const (
 
 // Client calls the Owner API. It is safe for concurrent use.
 type Client struct {
+	// Renewed tells when the login last became another: a refusal of the old one (ErrForbidden) then no longer keeps us
+	// away. Nil, or the zero time, for never. It is asked only while such a refusal is in force.
+	Renewed func() time.Time
+
 	http  *http.Client
 	base  func() string
 	hold  hold
@@ -151,7 +155,7 @@ func verdict(name string, response []byte) error {
 
 // call sends one request and returns the "response" member of its answer.
 func (c *Client) call(ctx context.Context, class class, method, path string, body any) (json.RawMessage, error) {
-	if err := c.hold.check(time.Now()); err != nil && class != classStop {
+	if err := c.hold.check(time.Now(), c.Renewed); err != nil && class != classStop {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)

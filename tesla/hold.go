@@ -11,6 +11,7 @@ import (
 type hold struct {
 	mu    sync.Mutex
 	until time.Time
+	since time.Time // when err was noted
 	err   *Error
 }
 
@@ -39,12 +40,16 @@ func holdFor(err error) time.Duration {
 	return 0
 }
 
-// check returns the error that is still in force, with the time that is left, or nil.
-func (h *hold) check(now time.Time) error {
+// check returns the error that is still in force, with the time that is left, or nil. renewed tells when the login last
+// became another; nil for never.
+func (h *hold) check(now time.Time, renewed func() time.Time) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.err == nil || !now.Before(h.until) {
 		return nil
+	}
+	if errors.Is(h.err, ErrForbidden) && renewed != nil && renewed().After(h.since) {
+		return nil // that verdict travels in the token (TeslaMate#5384), and this is another one
 	}
 	e := *h.err
 	e.RetryAfter = h.until.Sub(now)
@@ -60,6 +65,6 @@ func (h *hold) note(err *Error, now time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if until := now.Add(wait); until.After(h.until) {
-		h.until, h.err = until, err
+		h.until, h.since, h.err = until, now, err
 	}
 }

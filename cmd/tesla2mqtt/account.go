@@ -34,7 +34,9 @@ func openAccount(c *Config, log *slog.Logger) (*auth.Source, *tesla.Client, erro
 	if err != nil {
 		return nil, nil, &configError{fmt.Errorf("state_dir: %w", err)}
 	}
-	return source, tesla.NewClient(source.Client(), source.APIURL), nil
+	client := tesla.NewClient(source.Client(), source.APIURL)
+	client.Renewed = c.renewed
+	return source, client, nil
 }
 
 // closeAccount is for defer: a token that could not be saved must not be lost in silence.

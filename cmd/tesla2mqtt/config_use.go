@@ -1,7 +1,10 @@
 package main
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
+	"time"
 
 	"tesla2mqtt/bridge"
 	"tesla2mqtt/bridge/mqtt"
@@ -14,6 +17,18 @@ func (c *Config) mqttOptions() mqtt.Options {
 		URL: m.URL, ClientID: m.ClientID, Username: m.Username, Password: c.password.Reveal(),
 		CAFile: m.CAFile, CertFile: m.CertFile, KeyFile: m.KeyFile,
 	}
+}
+
+// tokenFile is where package auth keeps the login.
+func (c *Config) tokenFile() string { return filepath.Join(c.StateDir, "token.json") }
+
+// renewed tells when the login was last made or renewed, by whatever process; the zero time if there is none.
+func (c *Config) renewed() time.Time {
+	info, err := os.Stat(c.tokenFile())
+	if err != nil {
+		return time.Time{}
+	}
+	return info.ModTime()
 }
 
 // bridgeConfig is the same in the bridge's terms. Without any vehicles every car of the account is served.

@@ -70,7 +70,7 @@ func (a *app) login(ctx context.Context, cmd *cli.Command) (err error) {
 		return err
 	}
 	defer closeAccount(source, &err)
-	file, err := filepath.Abs(filepath.Join(c.StateDir, "token.json"))
+	file, err := filepath.Abs(c.tokenFile())
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"reflect"
 	"runtime/debug"
 	"strings"
@@ -181,5 +182,20 @@ func TestNewLogger(t *testing.T) {
 		if got := out.String(); !strings.Contains(got, row.want) || row.want == "" && got != "" || row.level == "info" && strings.Contains(got, `"a"`) {
 			t.Errorf("%s, %s: %s", row.level, row.format, got)
 		}
+	}
+}
+
+// A login refused by Tesla is asked about again when the file of the login has become another.
+func TestRenewed(t *testing.T) {
+	c := &Config{StateDir: t.TempDir()}
+	if got := c.renewed(); !got.IsZero() {
+		t.Errorf("without a login: %s", got)
+	}
+	before := time.Now().Add(-time.Second)
+	if err := os.WriteFile(c.tokenFile(), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got := c.renewed(); !got.After(before) {
+		t.Errorf("just made, but renewed at %s", got)
 	}
 }
