@@ -40,6 +40,17 @@ type Document struct {
 	Source               *string    `json:"source"`
 }
 
+// NewDocument is what one look at a car tells, without anything remembered of it: charge_energy_total is null. c is nil
+// for a car that was not read.
+func NewDocument(s tesla.VehicleState, c *tesla.ChargeState, source string, readAt time.Time) Document {
+	var d Document
+	if c != nil {
+		d = d.update(*c, source, readAt)
+		d.ChargeEnergyTotal = nil
+	}
+	return d.withState(s)
+}
+
 // kmPerMile converts Tesla's miles, which do not follow the car's display.
 const kmPerMile = 1.609344
 

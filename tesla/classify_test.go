@@ -101,10 +101,10 @@ func TestHoldIsNeverShortened(t *testing.T) {
 	var h hold
 	h.note(&Error{Class: ErrRateLimited, RetryAfter: 16 * time.Hour}, now)
 	h.note(&Error{Class: ErrRateLimited, RetryAfter: 5 * time.Second}, now)
-	if err := h.check(now.Add(15 * time.Hour), nil); RetryAfter(err) != time.Hour {
+	if err := h.check(now.Add(15*time.Hour), nil); RetryAfter(err) != time.Hour {
 		t.Errorf("after 15 of 16 hours: %v", err)
 	}
-	if err := h.check(now.Add(16 * time.Hour), nil); err != nil {
+	if err := h.check(now.Add(16*time.Hour), nil); err != nil {
 		t.Errorf("after 16 hours: %v", err)
 	}
 }
