@@ -55,6 +55,8 @@ type car struct {
 	gone       bool
 	discovered time.Time // when discovery was last published
 	shown      device    // what discovery said last
+	told       platforms // what Home Assistant knows of the car, over restarts
+	removing   bool      // discovery names components only to remove them
 	lastError  error
 	success    time.Time
 }

@@ -55,18 +55,44 @@ type haAvailability struct {
 	Topic string `json:"t"`
 }
 
-// carDiscovery returns the topic and the payload that show a car in Home Assistant. The same input gives the same bytes.
-// The bridge's own device must have been published before, since the car names it as its way.
-func carDiscovery(c Config, d device) (topic string, payload []byte) {
+// platforms are the components of a device by key, as Home Assistant was told of them.
+type platforms map[string]string
+
+// lacks tells whether p has lost something that was told.
+func (p platforms) lacks(told platforms) bool {
+	for key := range told {
+		if _, has := p[key]; !has {
+			return true
+		}
+	}
+	return false
+}
+
+// carComponents are what a car shows.
+func carComponents(c Config, d device) haSet {
 	t := topics{c.BaseTopic}
-	id := "tesla2mqtt_" + haToken(d.VIN)
-	set := newHASet(id, "tesla_"+d.Alias)
+	set := newHASet("tesla2mqtt_"+haToken(d.VIN), "tesla_"+d.Alias)
 	set.add(haReadings...)
 	set.add(haLastCommand(t, d), haRefresh(t, d))
 	if d.Writable {
 		set.add(haCommands(t, d)...)
 	} else {
 		set.add(haReadOnly...)
+	}
+	return set
+}
+
+// carDiscovery returns the topic and the payload that show a car in Home Assistant. The same input gives the same bytes.
+// The bridge's own device must have been published before, since the car names it as its way. What of told the car no
+// longer has is named by its platform alone, which makes Home Assistant remove it; merely left out, it would stay.
+func carDiscovery(c Config, d device, told platforms) (topic string, payload []byte) {
+	t := topics{c.BaseTopic}
+	set := carComponents(c, d)
+	id := set.id
+	for key, platform := range told {
+		if _, has := set.components[key]; !has {
+			set.components[key] = haComponent{Platform: platform}
+		}
 	}
 	return c.discovery(id, haConfig{
 		Device: haDevice{

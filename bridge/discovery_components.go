@@ -8,9 +8,9 @@ type haComponent struct {
 	key string
 
 	Platform          string   `json:"p"`
-	UniqueID          string   `json:"uniq_id"`
-	DefaultEntityID   string   `json:"def_ent_id"`
-	Name              string   `json:"name"`
+	UniqueID          string   `json:"uniq_id,omitempty"`
+	DefaultEntityID   string   `json:"def_ent_id,omitempty"`
+	Name              string   `json:"name,omitempty"`
 	DeviceClass       string   `json:"dev_cla,omitempty"`
 	StateClass        string   `json:"stat_cla,omitempty"`
 	Unit              string   `json:"unit_of_meas,omitempty"`
@@ -230,4 +230,13 @@ func (s haSet) add(components ...haComponent) {
 		}
 		s.components[c.key] = c
 	}
+}
+
+// platforms tells what Home Assistant knows once s was published.
+func (s haSet) platforms() platforms {
+	p := platforms{}
+	for key, c := range s.components {
+		p[key] = c.Platform
+	}
+	return p
 }

@@ -59,7 +59,7 @@ func TestDiscoveryIsWhatHomeAssistantTakes(t *testing.T) {
 	for name, v := range haVariants() {
 		t.Run(name, func(t *testing.T) {
 			published := publishedFull(v.c, v.d.Alias)
-			topic, payload := carDiscovery(v.c, v.d)
+			topic, payload := carDiscovery(v.c, v.d, nil)
 			for _, fault := range haInspect(v.c.BaseTopic, published, topic, payload) {
 				t.Errorf("car: %s", fault)
 			}
@@ -124,7 +124,7 @@ func TestDiscoveryRulesFindFaults(t *testing.T) {
 	c, d := haTestConfig(), haTestCar()
 	for name, row := range rows {
 		t.Run(name, func(t *testing.T) {
-			topic, payload := carDiscovery(c, d)
+			topic, payload := carDiscovery(c, d, nil)
 			var root map[string]any
 			if err := json.Unmarshal(payload, &root); err != nil {
 				t.Fatal(err)
@@ -150,7 +150,7 @@ type haDecoded struct {
 
 func haCarOf(t *testing.T, c Config, d device) haDecoded {
 	t.Helper()
-	topic, payload := carDiscovery(c, d)
+	topic, payload := carDiscovery(c, d, nil)
 	return haDecode(t, topic, payload)
 }
 
@@ -243,10 +243,10 @@ func TestDiscoveryTokens(t *testing.T) {
 func TestDiscoveryIsRepeatable(t *testing.T) {
 	for name, v := range haVariants() {
 		t.Run(name, func(t *testing.T) {
-			carTopic, car := carDiscovery(v.c, v.d)
+			carTopic, car := carDiscovery(v.c, v.d, nil)
 			bridgeTopic, bridge := bridgeDiscovery(v.c)
 			for range 20 {
-				if topic, payload := carDiscovery(v.c, v.d); topic != carTopic || !bytes.Equal(payload, car) {
+				if topic, payload := carDiscovery(v.c, v.d, nil); topic != carTopic || !bytes.Equal(payload, car) {
 					t.Fatal("the car's config differs")
 				}
 				if topic, payload := bridgeDiscovery(v.c); topic != bridgeTopic || !bytes.Equal(payload, bridge) {
@@ -259,9 +259,9 @@ func TestDiscoveryIsRepeatable(t *testing.T) {
 
 func TestDiscoveryUsesTheDocumentWhateverTheScalars(t *testing.T) {
 	c, d := haTestConfig(), haTestCar()
-	_, with := carDiscovery(c, d)
+	_, with := carDiscovery(c, d, nil)
 	c.Scalars = false
-	if _, without := carDiscovery(c, d); !bytes.Equal(with, without) {
+	if _, without := carDiscovery(c, d, nil); !bytes.Equal(with, without) {
 		t.Error("the config depends on mqtt.scalars")
 	}
 }

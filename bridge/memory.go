@@ -22,6 +22,8 @@ type carRecord struct {
 	AmpsMax  int           `json:"amps_max"`
 	CarTime  time.Time     `json:"car_time"`
 	Wakes    []time.Time   `json:"wakes"`
+	// Told are the components that Home Assistant was told of.
+	Told platforms `json:"discovered"`
 	// LastCommand is the payload of last_command, null if there was none.
 	LastCommand json.RawMessage `json:"last_command"`
 }
@@ -54,7 +56,7 @@ func (c *car) recall() {
 	if r.Vehicle.VIN != c.vehicle.VIN {
 		return
 	}
-	c.doc, c.limits, c.ampsMax, c.carTime, c.wakes = r.Document, r.Limits, r.AmpsMax, r.CarTime, r.Wakes
+	c.doc, c.limits, c.ampsMax, c.carTime, c.wakes, c.told = r.Document, r.Limits, r.AmpsMax, r.CarTime, r.Wakes, r.Told
 	c.out.last = r.LastCommand
 	if c.vehicle.Name == "" {
 		c.vehicle.Name = r.Vehicle.Name
@@ -63,7 +65,7 @@ func (c *car) recall() {
 
 // save writes what must be remembered of the car.
 func (c *car) save(now time.Time) {
-	r := carRecord{c.vehicle, c.doc, c.limits, c.ampsMax, c.carTime, c.wakes, c.out.last}
+	r := carRecord{c.vehicle, c.doc, c.limits, c.ampsMax, c.carTime, c.wakes, c.told, c.out.last}
 	data, err := json.Marshal(r)
 	if err == nil {
 		err = c.memory.Save(carFile(c.vehicle.VIN), data)

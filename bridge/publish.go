@@ -3,6 +3,7 @@ package bridge
 import (
 	"encoding/json"
 	"errors"
+	"maps"
 	"time"
 
 	"tesla2mqtt/tesla"
@@ -72,7 +73,7 @@ func retainedTopics(c Config, alias, vin string) []string {
 		list = append(list, t.car(alias, name))
 	}
 	if c.Discovery {
-		topic, _ := carDiscovery(c, device{VIN: vin, Alias: alias})
+		topic, _ := carDiscovery(c, device{VIN: vin, Alias: alias}, nil)
 		list = append(list, topic)
 	}
 	return list
@@ -102,17 +103,22 @@ func (c *car) publish() {
 	}
 }
 
+// discover shows the car in Home Assistant. Where it has lost components, that takes two publishes: one that removes them,
+// and later one that no longer names them.
 func (c *car) discover(now time.Time) {
 	if !c.out.cfg.Discovery {
 		return
 	}
 	d := c.device()
-	if d == c.shown || !c.discovered.IsZero() && now.Sub(c.discovered) < discoveryGap {
+	if d == c.shown && !c.removing || !c.discovered.IsZero() && now.Sub(c.discovered) < discoveryGap {
 		return
 	}
-	c.discovered, c.shown = now, d
-	topic, payload := carDiscovery(c.out.cfg, d)
+	topic, payload := carDiscovery(c.out.cfg, d, c.told)
 	c.out.retained(topic, payload)
+	has := carComponents(c.out.cfg, d).platforms()
+	c.removing = has.lacks(c.told)
+	c.unsaved = c.unsaved || !maps.Equal(has, c.told)
+	c.discovered, c.shown, c.told = now, d, has
 }
 
 func (c *car) device() device {

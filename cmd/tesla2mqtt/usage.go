@@ -65,8 +65,9 @@ touched.
 `,
 	"status": `Usage: tesla2mqtt status [CAR] [-json]
 
-Shows the charge state of one car, or of all that the configuration serves. The keys are those of the state topic. It wakes no car: the state of one that is
-asleep or not reachable is shown alone, and the exit code is 4. With -json a list, with null for what the car does not tell.
+Shows the charge state of one car, or of all that the configuration serves. The keys are those of the
+state topic. It wakes no car: the state of one that is asleep or not reachable is shown alone, and the exit code is 4. With
+-json a list, with null for what the car does not tell.
 
 Examples:
   tesla2mqtt status

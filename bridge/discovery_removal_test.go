@@ -1,0 +1,73 @@
+package bridge
+
+import (
+	"reflect"
+	"testing"
+	"time"
+
+	"tesla2mqtt/tesla/sim"
+)
+
+// components decodes what discovery says of the rig's car: key to platform, and the keys that are there to be removed.
+func (r *rig) components() (shown, removed platforms) {
+	r.t.Helper()
+	payload := []byte(r.said.get("homeassistant/device/tesla2mqtt_" + vin + "/config"))
+	shown, removed = platforms{}, platforms{}
+	for key, c := range haDecode(r.t, "", payload).Components {
+		if c.UniqueID != "" {
+			shown[key] = c.Platform
+			continue
+		}
+		if bare := (haComponent{Platform: c.Platform}); !reflect.DeepEqual(c, bare) {
+			r.t.Errorf("%s is to be removed, but says %+v", key, c)
+		}
+		removed[key] = c.Platform
+	}
+	return shown, removed
+}
+
+// A car that takes no more commands must not keep a slider that does nothing: Home Assistant removes a component only
+// where its platform alone is named, and once it has done so the name must go, or the payload would grow for ever.
+func TestDiscoveryRemovesWhatACarHasLost(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		lose func(r *rig)
+	}{
+		{"by configuration, over a restart", func(r *rig) {
+			r.stop()
+			cfg := defaults()
+			cfg.ReadOnly = true
+			r.cfg.Cars[vin] = cfg
+			r.start()
+		}},
+		{"because the car refuses, while it runs", func(r *rig) {
+			if err := r.tesla.Fault("403-signing-required", sim.On("command")); err != nil {
+				t.Fatal(err)
+			}
+			r.send("charge_amps", "9")
+			r.pass(30 * time.Second)
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			inBubble(t, plugged(), func(r *rig) {
+				settled(r)
+				r.pass(2 * time.Minute)
+				before, _ := r.components()
+				c.lose(r)
+				shown, removed := r.components()
+				for key, platform := range (platforms{"charge_amps": "number", "charge_limit": "number", "charging": "switch", "wake": "button"}) {
+					if before[key] != platform || removed[key] != platform {
+						t.Errorf("%s was %q and is removed as %q, want %q", key, before[key], removed[key], platform)
+					}
+				}
+				if shown["charge_amps_readonly"] != "sensor" {
+					t.Errorf("instead there is %v", shown)
+				}
+				r.pass(3 * time.Minute)
+				if after, left := r.components(); len(left) > 0 || len(after) != len(shown) {
+					t.Errorf("afterwards %v are still to be removed, and %d of %d shown", left, len(after), len(shown))
+				}
+			})
+		})
+	}
+}
