@@ -12,14 +12,8 @@ import (
 	"tesla2mqtt/tesla/hosts"
 )
 
-const (
-	// maxAmps is more than any car draws on AC (48 A, and 80 A of the first Model S).
-	maxAmps = 80
-	// longest bounds every interval; what is longer is a slip of the unit.
-	longest = 24 * time.Hour
-	// hasty is what Tesla's limits may not like for long; TeslaMate's 15 to 30 s have been fine for years.
-	hasty = 15 * time.Second
-)
+// hasty is what Tesla's limits may not like for long; TeslaMate's 15 to 30 s have been fine for years.
+const hasty = 15 * time.Second
 
 var (
 	topicForm  = regexp.MustCompile(`^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$`)
@@ -35,8 +29,8 @@ func (d *decoder) checkAll(c *Config) {
 	d.checkPoll(c, "poll", c.Poll)
 	d.checkCommands(c)
 	d.topic("homeassistant.prefix", c.HomeAssistant.Prefix)
-	d.oneOf("log.level", c.Log.Level, levels...)
-	d.oneOf("log.format", c.Log.Format, "text", "json")
+	d.oneOf("log.level", c.Log.Level)
+	d.oneOf("log.format", c.Log.Format)
 	if c.StateDir == "" {
 		d.wrong("state_dir", "must not be empty (the login is kept there; ./state is the default)")
 	}
@@ -80,10 +74,10 @@ func (d *decoder) checkTesla(c *Config) {
 	if t.API == "fleet" {
 		d.wrong("tesla.api", "fleet is not supported by this version (use owner)")
 	} else {
-		d.oneOf("tesla.api", t.API, "owner")
+		d.oneOf("tesla.api", t.API)
 	}
-	d.oneOf("tesla.tls_min", t.TLSMin, "", "1.2", "1.3")
-	d.oneOf("tesla.tls_max", t.TLSMax, "", "1.2", "1.3")
+	d.oneOf("tesla.tls_min", t.TLSMin)
+	d.oneOf("tesla.tls_max", t.TLSMax)
 	if t.TLSMin == "1.3" && t.TLSMax == "1.2" {
 		d.wrong("tesla.tls_max", "is below tesla.tls_min (set tls_min to 1.2 as well)")
 	}
@@ -108,7 +102,7 @@ func (d *decoder) checkPoll(c *Config, path string, p bridge.Poll) {
 		{"idle_after", p.IdleAfter, 0}, {"suspend", p.Suspend, 0},
 	} {
 		at := join(path, v.key)
-		d.between(at, v.value, time.Second, longest)
+		d.between(at, v.value)
 		if _, given := d.lines[at]; given && v.value < v.least {
 			c.Warnings = append(c.Warnings, fmt.Sprintf("%s: %s is very often; below %s Tesla may refuse calls for hours", at, v.value, v.least))
 		}
@@ -116,8 +110,8 @@ func (d *decoder) checkPoll(c *Config, path string, p bridge.Poll) {
 }
 
 func (d *decoder) checkCommands(c *Config) {
-	d.oneOf("commands.wake", c.Commands.Wake, "auto", "never")
-	d.between("commands.ttl", c.Commands.TTL, time.Second, 600*time.Second)
+	d.oneOf("commands.wake", c.Commands.Wake)
+	d.between("commands.ttl", c.Commands.TTL)
 	d.checkAmps("commands.amps", c.Commands.Amps)
 }
 
@@ -134,9 +128,9 @@ func (d *decoder) checkAmps(path string, a bridge.Amps) {
 	if a.Min > a.Max {
 		d.wrong(d.given(join(path, "min"), join(path, "max")), "min is %d and max is %d (min must not be above max)", a.Min, a.Max)
 	}
-	d.between(join(path, "settle"), a.Settle, 0, time.Minute)
-	d.between(join(path, "raise_gap"), a.RaiseGap, 0, time.Hour)
-	d.between(join(path, "lower_gap"), a.LowerGap, 0, time.Hour)
+	d.between(join(path, "settle"), a.Settle)
+	d.between(join(path, "raise_gap"), a.RaiseGap)
+	d.between(join(path, "lower_gap"), a.LowerGap)
 }
 
 func (d *decoder) checkVehicles(c *Config) {
@@ -152,7 +146,7 @@ func (d *decoder) checkVehicles(c *Config) {
 		}
 		d.checkWay(at, v)
 		d.checkPoll(c, at+".poll", v.Poll)
-		d.oneOf(at+".commands.wake", v.Commands.Wake, "auto", "never")
+		d.oneOf(at+".commands.wake", v.Commands.Wake)
 		d.checkAmps(at+".commands.amps", v.Commands.Amps)
 	}
 }
@@ -180,12 +174,12 @@ func (d *decoder) checkWay(at string, v vehicle) {
 	if v.Read == "ble" || v.Read == "telemetry" {
 		d.wrong(at+".read", "%s is not in this version (use api)", v.Read)
 	} else {
-		d.oneOf(at+".read", v.Read, "api")
+		d.oneOf(at+".read", v.Read)
 	}
 	if v.Write == "api" || v.Write == "rest" || v.Write == "ble" {
 		d.wrong(at+".write", "%s is not in this version (use auto, or none to never touch the car)", v.Write)
 	} else {
-		d.oneOf(at+".write", v.Write, "auto", "none")
+		d.oneOf(at+".write", v.Write)
 	}
 }
 
@@ -201,13 +195,13 @@ func (d *decoder) unique(path, value string, i int, seen map[string]int) {
 }
 
 func (d *decoder) topic(path, value string) {
-	if !topicForm.MatchString(value) || len(value) > 128 {
+	if !topicForm.MatchString(value) || len(value) > maxTopic {
 		d.wrong(path, "must be a topic of letters, digits, _ and -, with single slashes inside (such as home/tesla2mqtt)")
 	}
 }
 
-func (d *decoder) oneOf(path, value string, allowed ...string) {
-	if !slices.Contains(allowed, value) {
+func (d *decoder) oneOf(path, value string) {
+	if allowed := choices[rule(path)]; !slices.Contains(allowed, value) {
 		d.wrong(path, "is not a possible value (%s)", strings.Join(quoteEmpty(allowed), ", "))
 	}
 }
@@ -222,9 +216,9 @@ func quoteEmpty(words []string) []string {
 	return words
 }
 
-func (d *decoder) between(path string, value, low, high time.Duration) {
-	if value < low || value > high {
-		d.wrong(path, "must be %s to %s", span(low), span(high))
+func (d *decoder) between(path string, value time.Duration) {
+	if s := spans[rule(path)]; value < s[0] || value > s[1] {
+		d.wrong(path, "must be %s to %s", span(s[0]), span(s[1]))
 	}
 }
 

@@ -50,8 +50,9 @@ func TestExampleEqualsDefaults(t *testing.T) {
 	}
 }
 
-// The entry of a car is a comment in the example; with it switched on, every key of the structs must be there.
-func TestExampleHasEveryKey(t *testing.T) {
+// exampleWithCar is the example with the entry of a car switched on, which is a comment there.
+func exampleWithCar(t *testing.T) string {
+	t.Helper()
 	data, err := os.ReadFile(example)
 	if err != nil {
 		t.Fatal(err)
@@ -60,7 +61,12 @@ func TestExampleHasEveryKey(t *testing.T) {
 	if !found {
 		t.Fatal("the example does not end in vehicles: []")
 	}
-	text += "vehicles:\n" + regexp.MustCompile(`(?m)^#`).ReplaceAllString(cars, "")
+	return text + "vehicles:\n" + regexp.MustCompile(`(?m)^#`).ReplaceAllString(cars, "")
+}
+
+// Every key of the structs must be in the example.
+func TestExampleHasEveryKey(t *testing.T) {
+	text := exampleWithCar(t)
 	c := defaults()
 	d := &decoder{file: "example", lines: map[string]int{}, newVehicle: c.newVehicle}
 	d.decodeFile([]byte(text), c)
