@@ -1,0 +1,51 @@
+package bridge
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"tesla2mqtt/tesla"
+	"tesla2mqtt/tesla/sim"
+)
+
+// TestNoTopicIsMadeOfWildcards: what Tesla calls a car becomes part of a topic only if it is plain.
+func TestNoTopicIsMadeOfWildcards(t *testing.T) {
+	inBubble(t, plugged(), func(r *rig) {
+		r.list = func(v []tesla.Vehicle) []tesla.Vehicle {
+			return append(v, tesla.Vehicle{VIN: "+/#", ID: v[0].ID}, tesla.Vehicle{VIN: "a/b", ID: v[0].ID}, tesla.Vehicle{ID: v[0].ID})
+		}
+		r.slip.Store(true)
+		r.start()
+		r.pass(5 * time.Minute)
+		if r.retained("model3/charging_state") == "" {
+			t.Fatal("nothing was published at all")
+		}
+		for _, topic := range r.said.order {
+			if strings.ContainsAny(topic, "+#") || strings.Contains(topic, "//") || strings.HasPrefix(topic, "tesla2mqtt/a/b") {
+				t.Errorf("published to %s", topic)
+			}
+		}
+	})
+}
+
+// TestCommandReachesItsCarAlone: of several cars in one account.
+func TestCommandReachesItsCarAlone(t *testing.T) {
+	const second = "5YJ3E1EA7KF000002"
+	inBubble(t, plugged(), func(r *rig) {
+		other := r.tesla.Add(sim.Car{VIN: second, Level: 50, PluggedIn: true, MaxAmps: 16, Amps: 16})
+		r.start()
+		r.pass(time.Minute)
+		r.bridge.Deliver("tesla2mqtt/"+second+"/charge_amps/set", []byte("7"), false)
+		r.pass(10 * time.Second)
+		if got := other.Amps(); got != 7 {
+			t.Errorf("the car that was meant is set to %d A", got)
+		}
+		r.wantExecuted()
+		for _, s := range r.said.results {
+			if !strings.HasPrefix(s.topic, "tesla2mqtt/"+second+"/") {
+				t.Errorf("a result on %s", s.topic)
+			}
+		}
+	})
+}
