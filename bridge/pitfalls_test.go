@@ -49,3 +49,33 @@ func TestCommandReachesItsCarAlone(t *testing.T) {
 		}
 	})
 }
+
+// TestCarThatLeftIsForgottenAtTheNextStart: two lists without it, an hour apart, and then a start.
+func TestCarThatLeftIsForgottenAtTheNextStart(t *testing.T) {
+	inBubble(t, plugged(), func(r *rig) {
+		r.cfg.Cars = nil // all cars of the account
+		settled(r)
+		r.car.Remove(true)
+		r.pass(2*time.Hour + 5*time.Minute)
+		if r.retained(vin+"/availability") != "offline" {
+			t.Error("a car that left is available")
+		}
+		old := r.said.retained
+		r.stop()
+		r.start()
+		r.pass(5 * time.Minute)
+		cleared := strings.Join(r.said.order, "\n")
+		seen := 0
+		for topic := range old {
+			if !strings.Contains(topic, vin) {
+				continue
+			}
+			if seen++; !strings.Contains(cleared, "-"+topic) {
+				t.Errorf("%s stays on the broker", topic)
+			}
+		}
+		if seen < len(documentKeys()) {
+			t.Errorf("only %d topics of the car were seen", seen)
+		}
+	})
+}
