@@ -25,15 +25,13 @@ func TestReach(t *testing.T) {
 	ours.sign("elsewhere", &x509.Certificate{DNSNames: []string{"broker.example"}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}})
 	ours.client("client")
 	others.client("client")
-	pool := x509.NewCertPool()
-	pool.AddCert(ours.cert)
+	pool := ours.pool()
 	good := tlsFront(t, &tls.Config{Certificates: []tls.Certificate{load("server")}})
 	elsewhere := tlsFront(t, &tls.Config{Certificates: []tls.Certificate{load("elsewhere")}})
 	mutual := tlsFront(t, &tls.Config{Certificates: []tls.Certificate{load("server")}, ClientCAs: pool, ClientAuth: tls.RequireAndVerifyClientCert})
 	mutual12 := tlsFront(t, &tls.Config{Certificates: []tls.Certificate{load("server")}, ClientCAs: pool, ClientAuth: tls.RequireAndVerifyClientCert, MaxVersion: tls.VersionTLS12})
 	old := tlsFront(t, &tls.Config{Certificates: []tls.Certificate{load("server")}, MaxVersion: tls.VersionTLS11, MinVersion: tls.VersionTLS10})
 	plain := plainFront(t)
-
 	for _, row := range []struct {
 		name, url  string
 		ca, client *authority
@@ -60,14 +58,14 @@ func TestReach(t *testing.T) {
 			if row.ca != nil {
 				o.CAFile = row.ca.file("ca.pem")
 			}
-			if row.client != nil {
-				o.CertFile, o.KeyFile = row.client.file("client.pem"), row.client.file("client.key")
+			if c := row.client; c != nil {
+				o.CertFile, o.KeyFile = c.file("client.pem"), c.file("client.key")
 			}
 			w := Reach(t.Context(), o)
 			if w.Failed != row.failed || (w.Err == nil) != (row.failed == "") || w.Err != nil && !strings.Contains(w.Err.Error(), row.said) {
 				t.Errorf("failed at %q: %v", w.Failed, w.Err)
 			}
-			if encrypted := strings.HasPrefix(row.url, "mqtts"); row.failed == "" && (w.TLS != nil) != encrypted {
+			if row.failed == "" && (w.TLS != nil) != strings.HasPrefix(row.url, "mqtts") {
 				t.Errorf("TLS: %v", w.TLS)
 			}
 		})
@@ -85,6 +83,12 @@ func TestExplainTLSByTheClock(t *testing.T) {
 			t.Errorf("at %s: %v", at, got)
 		}
 	}
+}
+
+func (a *authority) pool() *x509.CertPool {
+	pool := x509.NewCertPool()
+	pool.AddCert(a.cert)
+	return pool
 }
 
 // plainFront is a broker without TLS on a port of loopback.
