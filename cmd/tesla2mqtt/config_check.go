@@ -104,7 +104,7 @@ func (d *decoder) checkPoll(c *Config, path string, p bridge.Poll) {
 		at := join(path, v.key)
 		d.between(at, v.value)
 		if _, given := d.lines[at]; given && v.value < v.least {
-			c.Warnings = append(c.Warnings, fmt.Sprintf("%s: %s is very often; below %s Tesla may refuse calls for hours", at, v.value, v.least))
+			c.Warnings = append(c.Warnings, fmt.Sprintf("%s: %s is very often, Tesla may refuse calls for hours; use %s or more", at, v.value, v.least))
 		}
 	}
 }

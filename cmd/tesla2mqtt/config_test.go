@@ -108,7 +108,7 @@ func TestGoodConfigs(t *testing.T) {
 		{"loopback http", "tesla: {auth_url: 'http://127.0.0.1:8080', api_url: 'http://localhost:8080'}",
 			func(c *Config) any { return c.Tesla.APIURL }, "http://localhost:8080"},
 		{"fast polls are warned of", "poll: {state: 1s}\nvehicles: [{vin: 5YJ3E1EA7KF317000}]", func(c *Config) any { return c.Warnings },
-			[]string{"poll.state: 1s is very often; below 15s Tesla may refuse calls for hours"}},
+			[]string{"poll.state: 1s is very often, Tesla may refuse calls for hours; use 15s or more"}},
 		{"quiet ones are not", "poll: {state: 15s, suspend: 5s}", func(c *Config) any { return len(c.Warnings) }, 0},
 	}
 	for _, test := range tests {

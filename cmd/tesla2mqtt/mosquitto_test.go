@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http/httptest"
 	"os"
@@ -31,6 +32,12 @@ type mosquitto struct {
 
 func startMosquitto(t *testing.T, persistence bool) *mosquitto {
 	t.Helper()
+	return mosquittoWith(t, fmt.Sprintf("allow_anonymous true\npersistence %v\npersistence_location %%DIR%%/\nautosave_interval 1\n", persistence), nil)
+}
+
+// mosquittoWith starts one with these lines and files; %DIR% in the lines is the folder of the files.
+func mosquittoWith(t *testing.T, conf string, files map[string][]byte) *mosquitto {
+	t.Helper()
 	if _, err := exec.LookPath("mosquitto"); err != nil {
 		if os.Getenv("MOSQUITTO_REQUIRED") != "" {
 			t.Fatal("mosquitto is not installed")
@@ -55,10 +62,16 @@ func startMosquitto(t *testing.T, persistence bool) *mosquitto {
 		t.Fatal(err)
 	}
 	_, port, _ := net.SplitHostPort(addr)
-	conf := fmt.Sprintf("listener %s 127.0.0.1\nallow_anonymous true\npersistence %v\npersistence_location %s/\nautosave_interval 1\n", port, persistence, dir)
 	m := &mosquitto{t: t, conf: filepath.Join(dir, "m.conf"), addr: addr}
-	if err := os.WriteFile(m.conf, []byte(conf), 0o644); err != nil {
-		t.Fatal(err)
+	files = maps.Clone(files)
+	if files == nil {
+		files = map[string][]byte{}
+	}
+	files["m.conf"] = fmt.Appendf(nil, "listener %s 127.0.0.1\n%s", port, strings.ReplaceAll(conf, "%DIR%", dir))
+	for name, data := range files {
+		if err := os.WriteFile(filepath.Join(dir, name), data, 0o644); err != nil {
+			t.Fatal(err)
+		}
 	}
 	m.start()
 	t.Cleanup(m.kill)

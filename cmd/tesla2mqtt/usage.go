@@ -10,6 +10,9 @@ Usage:
   tesla2mqtt status [CAR]          show the charge state, without waking the car
   tesla2mqtt set-amps CAR AMPS     set the charging current, without waking the car
   tesla2mqtt refresh-token         renew the login now; rarely needed, it renews itself
+  tesla2mqtt check                 test configuration, login, Tesla and broker, and say what to do
+  tesla2mqtt healthcheck           ask the broker whether the bridge is well, for Docker and scripts
+  tesla2mqtt completion SHELL      print the completion for bash, zsh, fish or pwsh
   tesla2mqtt version               show version, commit and modules
 
 CAR is a VIN, the name from the configuration, or the name that the car shows.
@@ -17,7 +20,7 @@ CAR is a VIN, the name from the configuration, or the name that the car shows.
 Flags, before or after the subcommand:
   -config FILE   the configuration; else ./config.yaml, then /etc/tesla2mqtt/config.yaml
   -log LEVEL     debug, info, warn or error, on standard error
-  -json          for vehicles, status and version: JSON on standard output
+  -json          for vehicles, status, check and version: JSON on standard output
   -help          this text, or that of a subcommand
 
 Exit codes:
@@ -26,7 +29,7 @@ Exit codes:
 First steps:
   cp config.example.yaml config.yaml     # and set mqtt.url in it
   tesla2mqtt login
-  tesla2mqtt status
+  tesla2mqtt check
   tesla2mqtt run
 `
 
@@ -83,6 +86,32 @@ since the first only takes the car to 5 A.
 Examples:
   tesla2mqtt set-amps model3 10
   tesla2mqtt set-amps "My Tesla" 6
+`,
+	"check": `Usage: tesla2mqtt check [-json]
+
+Tests the configuration, the state folder, the login, the clock, Tesla, and the broker with its access rules, and says of
+each thing whether it is ok, and else what to do. It changes nothing on the broker, sends no command, and wakes and reads no
+car, so the bridge may go on running. It ends within 90 seconds. With -json a list of objects with area, name, status (ok,
+warn, fail), message and fix. warn is also for what could not be found out or tried.
+
+Exit codes: 0 nothing failed, 1 something failed, 2 wrong configuration, 3 nothing but the login failed.
+`,
+	"healthcheck": `Usage: tesla2mqtt healthcheck
+
+Reads from the broker what the running bridge last said, and ends within 8 seconds. Exit code 0 and one line if the bridge is
+connected and spoke within the last 150 seconds, even if the login or Tesla is in trouble: the line tells. Else exit code 1.
+
+Example, in a Dockerfile:
+  HEALTHCHECK --interval=60s --timeout=10s --start-period=30s CMD ["/tesla2mqtt", "healthcheck"]
+`,
+	"completion": `Usage: tesla2mqtt completion bash|zsh|fish|pwsh
+
+Prints a script that lets the shell complete subcommands and flags. That of bash needs the package bash-completion.
+
+Examples:
+  source <(tesla2mqtt completion bash)                                          # in ~/.bashrc
+  source <(tesla2mqtt completion zsh)                                           # in ~/.zshrc, after compinit
+  tesla2mqtt completion fish > ~/.config/fish/completions/tesla2mqtt.fish
 `,
 	"version": `Usage: tesla2mqtt version [-json]
 
