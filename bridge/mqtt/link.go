@@ -1,17 +1,19 @@
 package mqtt
 
 import (
-	"bufio"
 	"context"
 	"errors"
+	"io"
 	"net"
 	"time"
+
+	"github.com/eclipse/paho.golang/packets"
 )
 
 // link is one connection, and what came over it. Its owner reads it by await; a goroutine only cuts the stream into packets.
 type link struct {
 	conn net.Conn
-	in   chan packet
+	in   chan packets.Packet
 	done chan struct{}
 	err  error // why in was closed
 
@@ -24,21 +26,21 @@ type link struct {
 }
 
 func newLink(conn net.Conn) *link {
-	l := &link{conn: conn, in: make(chan packet), done: make(chan struct{}), answers: map[uint16]byte{}, arrived: map[string][]byte{}}
-	go l.receive(bufio.NewReader(bounded(conn)))
+	l := &link{conn: conn, in: make(chan packets.Packet), done: make(chan struct{}), answers: map[uint16]byte{}, arrived: map[string][]byte{}}
+	go l.receive(bounded(conn))
 	return l
 }
 
-func (l *link) receive(in *bufio.Reader) {
+func (l *link) receive(in io.Reader) {
 	defer close(l.in)
 	for {
-		p, err := readPacket(in)
+		p, err := packets.ReadPacket(in)
 		if err != nil {
 			l.err = err
 			return
 		}
 		select {
-		case l.in <- p:
+		case l.in <- p.Content:
 		case <-l.done:
 			return
 		}
@@ -52,11 +54,11 @@ func (l *link) end() {
 	l.conn.Close()
 }
 
-func (l *link) send(p []byte) error {
+func (l *link) send(p packets.Packet) error {
 	if err := l.conn.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
 		return err
 	}
-	_, err := l.conn.Write(p)
+	_, err := p.WriteTo(l.conn)
 	return err
 }
 
@@ -70,9 +72,7 @@ func (l *link) await(ctx context.Context, d time.Duration, finished func() bool)
 			if !ok {
 				return &lostError{l.err}
 			}
-			if err := l.take(p); err != nil {
-				return err
-			}
+			l.take(p)
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		case <-limit.C:
@@ -91,23 +91,19 @@ func (l *link) linger(ctx context.Context, finished func() bool) error {
 	return err
 }
 
-func (l *link) take(p packet) (err error) {
-	switch p.kind {
-	case typeConnack:
-		l.connected = true
-		l.reason, l.limits, err = readConnack(p.body)
-	case typeSuback:
-		l.subscribed = readSuback(p.body)
-	case typePubrec:
-		id, reason := readAck(p.body)
-		l.answers[id] = reason
-	case typePublish:
-		topic, payload := readPublish(p)
-		if _, known := l.arrived[topic]; known || len(l.arrived) < maxArrived {
-			l.arrived[topic] = payload
+func (l *link) take(p packets.Packet) {
+	switch p := p.(type) {
+	case *packets.Connack:
+		l.connected, l.reason, l.limits = true, p.ReasonCode, limitsOf(p.Properties)
+	case *packets.Suback:
+		l.subscribed = p.Reasons
+	case *packets.Pubrec:
+		l.answers[p.PacketID] = p.ReasonCode
+	case *packets.Publish:
+		if _, known := l.arrived[p.Topic]; known || len(l.arrived) < maxArrived {
+			l.arrived[p.Topic] = p.Payload
 		}
 	}
-	return err
 }
 
 func (l *link) answered(id uint16) bool {

@@ -112,7 +112,7 @@ func (p *prober) subscribe(ctx context.Context, l *link) error {
 		list := &p.found.Unsure
 		switch {
 		case len(l.subscribed) != len(filters):
-			return errMalformed
+			return errors.New("the broker did not answer for each subscription")
 		case l.subscribed[i+1] >= reasonFailed:
 			list = &p.found.Unreadable
 		case l.heard(f):

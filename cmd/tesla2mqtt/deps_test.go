@@ -48,6 +48,8 @@ func TestOnlyImporters(t *testing.T) {
 	only := map[string]string{
 		"golang.org/x/oauth2":                 "tesla2mqtt/tesla/auth",
 		"github.com/eclipse/paho.mqtt.golang": "tesla2mqtt/bridge/mqtt",
+
+		"github.com/eclipse/paho.golang/packets": "tesla2mqtt/bridge/mqtt",
 	}
 	out, err := exec.Command("go", "list", "-f", `{{.ImportPath}} {{join .Imports " "}}`, "tesla2mqtt/...").Output()
 	if err != nil {
