@@ -58,7 +58,9 @@ type Bridge struct {
 	unknownCars int64
 	lost        map[string]bool // VINs that left the account
 	cleared     map[string]bool // topics that were cleared
-	gist        string
+	login       string          // the status of the login that bridge/health said last
+	healthAt    time.Time       // when it did
+	later       *time.Timer     // for news that came too soon after
 	saidInfo    string
 	running     sync.WaitGroup
 }
@@ -127,6 +129,8 @@ func (b *Bridge) Foreign(payload []byte) bool {
 
 // Run serves until ctx ends; then it waits for the cars to answer what is open and to save what they know.
 func (b *Bridge) Run(ctx context.Context) {
+	b.later = time.NewTimer(healthEvery)
+	b.later.Stop()
 	b.open(ctx)
 	b.running.Go(func() { b.list(ctx) })
 	ticker := time.NewTicker(healthEvery)
@@ -136,16 +140,18 @@ func (b *Bridge) Run(ctx context.Context) {
 		case m := <-b.inbox:
 			b.route(m)
 		case r := <-b.told:
-			b.reports[r.alias] = r
-			b.asked = b.asked || r.err != nil || !r.health.LastSuccess.IsZero()
-			b.publishHealth(time.Now(), false)
+			if b.hear(r) {
+				b.news(time.Now())
+			}
 		case l := <-b.listed:
 			b.reconcile(ctx, l)
-			b.publishHealth(time.Now(), false)
+			b.news(time.Now())
 		case <-b.deps.Changes:
-			b.publishHealth(time.Now(), true)
+			b.news(time.Now())
+		case <-b.later.C:
+			b.publishHealth(time.Now())
 		case <-ticker.C:
-			b.publishHealth(time.Now(), true)
+			b.publishHealth(time.Now())
 		case <-ctx.Done():
 			b.running.Wait()
 			b.turnAway(time.Now())
@@ -174,7 +180,7 @@ func (b *Bridge) open(ctx context.Context) {
 		}
 	}
 	b.publishInfo()
-	b.publishHealth(time.Now(), true)
+	b.publishHealth(time.Now())
 }
 
 func (b *Bridge) route(m message) {

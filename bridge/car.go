@@ -57,6 +57,7 @@ type car struct {
 	shown      device    // what discovery said last
 	lastError  error
 	success    time.Time
+	told       carHealth // what the bridge was told last
 }
 
 // listing tells a car what the list of products says of it; nil means that it is gone.
@@ -98,7 +99,10 @@ func (c *car) run(ctx context.Context) {
 	ops, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	for {
+		// First what is to be done, then what is to be said: a command does not wait for words.
 		wake := c.act(ops, time.Now())
+		c.publish()
+		c.tell(ctx)
 		timer := time.NewTimer(time.Until(wake))
 		select {
 		case m := <-c.inbox:
@@ -114,8 +118,6 @@ func (c *car) run(ctx context.Context) {
 			return
 		}
 		timer.Stop()
-		c.publish()
-		c.tell(ctx)
 	}
 }
 
