@@ -70,6 +70,8 @@ const (
 	inboxSize   = 256
 	carInbox    = 64
 	healthEvery = 60 * time.Second
+	// stagger is between the first looks of two cars.
+	stagger = 20 * time.Millisecond
 )
 
 // New returns a bridge; Run makes it work.
@@ -298,11 +300,13 @@ func (b *Bridge) startCar(ctx context.Context, v tesla.Vehicle) {
 		return
 	}
 	reader, commander := b.deps.Account.Car(v)
+	// Many cars are not looked at in the same instant, now and at each interval from now on.
+	begin := time.Now().Add(time.Duration(len(b.cars)) * stagger % cfg.Poll.State)
 	c := &car{
 		vin: v.VIN, vehicle: v, cfg: cfg, source: b.cfg.API, reader: reader, commander: commander,
 		out: newCarTopics(b.cfg, cfg.Name, b.deps.Publisher), memory: b.deps.Memory, log: b.deps.Log,
 		inbox: make(chan message, carInbox), vehicles: make(chan listing, 1), done: make(chan outcome, 1), reports: b.told,
-		schedule: schedule{poll: cfg.Poll}, readsFree: b.cfg.API == "owner", desk: desk{}, failures: failures{}, judged: map[attempt]bool{}, sentOf: map[tesla.Thing]time.Time{}, acked: map[tesla.Thing]acked{},
+		schedule: schedule{poll: cfg.Poll, begin: begin}, readsFree: b.cfg.API == "owner", desk: desk{}, failures: failures{}, judged: map[attempt]bool{}, sentOf: map[tesla.Thing]time.Time{}, acked: map[tesla.Thing]acked{},
 	}
 	b.cars[cfg.Name] = c
 	b.running.Go(func() { c.run(ctx) })

@@ -59,7 +59,7 @@ type haAvailability struct {
 // The bridge's own device must have been published before, since the car names it as its way.
 func carDiscovery(c Config, d device) (topic string, payload []byte) {
 	t := topics{c.BaseTopic}
-	id := "tesla2mqtt_" + haToken(d.VIN)
+	id := haCarID(d.VIN)
 	set := newHASet(id, "tesla_"+d.Alias)
 	set.add(haReadings...)
 	set.add(haLastCommand(t, d), haRefresh(t, d))
@@ -117,6 +117,8 @@ func (c Config) discovery(id string, config haConfig) (topic string, payload []b
 // which would be logged as an error at each update, and never as low as the minimum. What is really allowed is bound's
 // decision.
 func numberMax(d device) int { return max(d.Amps, d.AmpsMax, 6) }
+
+func haCarID(vin string) string { return "tesla2mqtt_" + haToken(vin) }
 
 func haBridgeID(c Config) string { return "tesla2mqtt_bridge_" + haToken(c.ClientID) }
 

@@ -72,8 +72,7 @@ func retainedTopics(c Config, alias, vin string) []string {
 		list = append(list, t.car(alias, name))
 	}
 	if c.Discovery {
-		topic, _ := carDiscovery(c, device{VIN: vin, Alias: alias})
-		list = append(list, topic)
+		list = append(list, deviceConfig(c.DiscoveryPrefix, haCarID(vin)))
 	}
 	return list
 }
