@@ -197,7 +197,7 @@ func (b *Bridge) route(m message) {
 		return
 	}
 	select {
-	case c.inbox <- m:
+	case c.inbox <- &m:
 	default:
 		b.dropped.Add(1)
 		b.deps.Log.Warn("too many commands at once; one was dropped", "car", m.alias, "thing", clip(m.thing))
@@ -219,7 +219,7 @@ func (b *Bridge) turnAway(now time.Time) {
 	}
 	for _, c := range b.cars {
 		for len(c.inbox) > 0 {
-			c.turnAway(<-c.inbox, now)
+			c.turnAway(*<-c.inbox, now)
 		}
 	}
 }
@@ -305,7 +305,7 @@ func (b *Bridge) startCar(ctx context.Context, v tesla.Vehicle) {
 	c := &car{
 		vin: v.VIN, vehicle: v, cfg: cfg, source: b.cfg.API, reader: reader, commander: commander,
 		out: newCarTopics(b.cfg, cfg.Name, b.deps.Publisher), memory: b.deps.Memory, log: b.deps.Log,
-		inbox: make(chan message, carInbox), vehicles: make(chan listing, 1), done: make(chan outcome, 1), reports: b.told,
+		inbox: make(chan *message, carInbox), vehicles: make(chan listing, 1), done: make(chan outcome, 1), reports: b.told,
 		schedule: schedule{poll: cfg.Poll, begin: begin}, readsFree: b.cfg.API == "owner", desk: desk{}, failures: failures{}, judged: map[attempt]bool{}, sentOf: map[tesla.Thing]time.Time{}, acked: map[tesla.Thing]acked{},
 	}
 	b.cars[cfg.Name] = c

@@ -21,7 +21,7 @@ type car struct {
 	memory    Memory
 	log       *slog.Logger
 
-	inbox    chan message
+	inbox    chan *message
 	vehicles chan listing // news of the car's place in the account
 	done     chan outcome
 	reports  chan<- report
@@ -106,7 +106,7 @@ func (c *car) run(ctx context.Context) {
 		timer := time.NewTimer(time.Until(wake))
 		select {
 		case m := <-c.inbox:
-			c.accept(m, time.Now())
+			c.accept(*m, time.Now())
 		case o := <-c.done:
 			c.finish(o, time.Now())
 		case l := <-c.vehicles:

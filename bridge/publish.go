@@ -8,25 +8,20 @@ import (
 	"tesla2mqtt/tesla"
 )
 
-// carTopics is what one car says on MQTT. It remembers what was said, so that only changes are published; the MQTT
-// client repeats everything by itself when the broker may have forgotten.
+// carTopics is what one car says on MQTT. The MQTT client remembers it, sends only what is new, and repeats everything by
+// itself when the broker may have forgotten.
 type carTopics struct {
 	cfg   Config
 	alias string
 	pub   Publisher
-	said  map[string]string
 	last  json.RawMessage // what last_command says, nil for nothing yet
 }
 
 func newCarTopics(cfg Config, alias string, pub Publisher) *carTopics {
-	return &carTopics{cfg: cfg, alias: alias, pub: pub, said: map[string]string{}}
+	return &carTopics{cfg: cfg, alias: alias, pub: pub}
 }
 
 func (t *carTopics) retained(topic string, payload []byte) {
-	if said, ok := t.said[topic]; ok && said == string(payload) {
-		return
-	}
-	t.said[topic] = string(payload)
 	t.pub.Publish(topic, payload, true)
 }
 
