@@ -16,6 +16,7 @@ import (
 func fleet(ctx context.Context, args []string) error {
 	f := flag.NewFlagSet("fleet", flag.ContinueOnError)
 	sizes := f.String("cars", "1,100,10000", "how many cars, one run for each number")
+	discovery := f.Bool("discovery", true, "announce the cars to Home Assistant, which keeps 7 kB for each in memory")
 	span := f.Duration("span", 5*time.Minute, "for how long each, from the moment that every car was read")
 	if err := f.Parse(args); err != nil {
 		return err
@@ -26,7 +27,7 @@ func fleet(ctx context.Context, args []string) error {
 		if err != nil {
 			return err
 		}
-		v, err := fleetOf(ctx, n, *span)
+		v, err := fleetOf(ctx, n, *span, *discovery)
 		if err != nil {
 			return fmt.Errorf("%d cars: %w", n, err)
 		}
@@ -53,7 +54,7 @@ type fleetFigures struct {
 // pollEvery is the default interval of looks and, while a car charges, of reads.
 const pollEvery = 60 * time.Second
 
-func fleetOf(ctx context.Context, n int, span time.Duration) (v fleetFigures, err error) {
+func fleetOf(ctx context.Context, n int, span time.Duration, discovery bool) (v fleetFigures, err error) {
 	r, err := newRig(ctx)
 	if err != nil {
 		return v, err
@@ -61,7 +62,7 @@ func fleetOf(ctx context.Context, n int, span time.Duration) (v fleetFigures, er
 	defer r.close()
 	r.add(n)
 	// No vehicles are named: each car of the account is served under its VIN.
-	config, err := r.configure(ctx, "")
+	config, err := r.configure(ctx, fmt.Sprintf("homeassistant: {discovery: %v}", discovery))
 	if err != nil {
 		return v, err
 	}
