@@ -67,8 +67,10 @@ type Bridge struct {
 
 const (
 	// inboxSize bounds the commands that wait to be looked at; a car looks within microseconds.
-	inboxSize   = 256
-	carInbox    = 64
+	inboxSize = 256
+	carInbox  = 64
+	// toldSize is how many cars may report while health is being published, without waiting for that.
+	toldSize    = 256
 	healthEvery = 60 * time.Second
 	// stagger is between the first looks of two cars.
 	stagger = 20 * time.Millisecond
@@ -78,7 +80,7 @@ const (
 func New(cfg Config, deps Deps) *Bridge {
 	b := &Bridge{
 		cfg: cfg, deps: deps, instance: rand.Text()[:12], startedAt: time.Now().UTC().Truncate(time.Second),
-		inbox: make(chan message, inboxSize), told: make(chan report), listed: make(chan roster),
+		inbox: make(chan message, inboxSize), told: make(chan report, toldSize), listed: make(chan roster),
 		cars: map[string]*car{}, reports: map[string]report{}, lost: map[string]bool{}, cleared: map[string]bool{},
 	}
 	b.recall()
