@@ -16,7 +16,7 @@ import (
 func fleet(ctx context.Context, args []string) error {
 	f := flag.NewFlagSet("fleet", flag.ContinueOnError)
 	sizes := f.String("cars", "1,100,10000", "how many cars, one run for each number")
-	discovery := f.Bool("discovery", true, "announce the cars to Home Assistant, which keeps 7 kB for each in memory")
+	discovery := f.Bool("discovery", true, "announce the cars to Home Assistant, which keeps 9 kB for each in memory")
 	span := f.Duration("span", 5*time.Minute, "for how long each, from the moment that every car was read")
 	if err := f.Parse(args); err != nil {
 		return err
