@@ -143,7 +143,6 @@ func (b *relays) startOurs(ctx context.Context, cars int) error {
 		ours.topics = append(ours.topics, fmt.Sprintf("tesla2mqtt/car%d/charge_amps/set", i))
 		ours.ids = append(ours.ids, fmt.Sprint(car.ID()))
 	}
-	extra += "homeassistant: {discovery: true}\n"
 	if cars == 1 {
 		extra += "poll: {state: 1s, online: 1s, charging: 1s}\n" // so that the round does not wait 5 s for each read
 	}
