@@ -147,11 +147,20 @@ func (b *Bridge) ourTopics() []string {
 	return keptTopics(b.cfg, vins)
 }
 
+// setOf is a list to look things up in: a fleet has some 30 topics a car.
+func setOf(list []string) map[string]bool {
+	set := make(map[string]bool, len(list))
+	for _, s := range list {
+		set[s] = true
+	}
+	return set
+}
+
 // clear removes from the broker what an earlier configuration or a car that left has put there.
 func (b *Bridge) clear() {
-	ours := b.ourTopics()
+	ours := setOf(b.ourTopics())
 	for _, topic := range b.record.Topics {
-		if !slices.Contains(ours, topic) && !b.cleared[topic] {
+		if !ours[topic] && !b.cleared[topic] {
 			b.cleared[topic] = true
 			b.deps.Log.Info("a topic of ours is no longer used and is cleared", "topic", topic)
 			b.publish(topic, nil)
@@ -161,8 +170,9 @@ func (b *Bridge) clear() {
 
 // save remembers the cars and every topic that may come to be on the broker, before it does.
 func (b *Bridge) save() {
+	known := setOf(b.record.Topics)
 	for _, topic := range b.ourTopics() {
-		if !slices.Contains(b.record.Topics, topic) {
+		if !known[topic] {
 			b.record.Topics = append(b.record.Topics, topic)
 		}
 	}

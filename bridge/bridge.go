@@ -58,23 +58,29 @@ type Bridge struct {
 	unknownCars int64
 	lost        map[string]bool // VINs that left the account
 	cleared     map[string]bool // topics that were cleared
-	gist        string
+	login       string          // the status of the login that bridge/health said last
+	healthAt    time.Time       // when it did
+	later       *time.Timer     // for news that came too soon after
 	saidInfo    string
 	running     sync.WaitGroup
 }
 
 const (
 	// inboxSize bounds the commands that wait to be looked at; a car looks within microseconds.
-	inboxSize   = 256
-	carInbox    = 64
+	inboxSize = 256
+	carInbox  = 64
+	// toldSize is how many cars may report while health is being published, without waiting for that.
+	toldSize    = 256
 	healthEvery = 60 * time.Second
+	// stagger is between the first looks of two cars.
+	stagger = 20 * time.Millisecond
 )
 
 // New returns a bridge; Run makes it work.
 func New(cfg Config, deps Deps) *Bridge {
 	b := &Bridge{
 		cfg: cfg, deps: deps, instance: rand.Text()[:12], startedAt: time.Now().UTC().Truncate(time.Second),
-		inbox: make(chan message, inboxSize), told: make(chan report), listed: make(chan roster),
+		inbox: make(chan message, inboxSize), told: make(chan report, toldSize), listed: make(chan roster),
 		cars: map[string]*car{}, reports: map[string]report{}, lost: map[string]bool{}, cleared: map[string]bool{},
 	}
 	b.recall()
@@ -127,6 +133,8 @@ func (b *Bridge) Foreign(payload []byte) bool {
 
 // Run serves until ctx ends; then it waits for the cars to answer what is open and to save what they know.
 func (b *Bridge) Run(ctx context.Context) {
+	b.later = time.NewTimer(healthEvery)
+	b.later.Stop()
 	b.open(ctx)
 	b.running.Go(func() { b.list(ctx) })
 	ticker := time.NewTicker(healthEvery)
@@ -136,16 +144,18 @@ func (b *Bridge) Run(ctx context.Context) {
 		case m := <-b.inbox:
 			b.route(m)
 		case r := <-b.told:
-			b.reports[r.alias] = r
-			b.asked = b.asked || r.err != nil || !r.health.LastSuccess.IsZero()
-			b.publishHealth(time.Now(), false)
+			if b.hear(r) {
+				b.news(time.Now())
+			}
 		case l := <-b.listed:
 			b.reconcile(ctx, l)
-			b.publishHealth(time.Now(), false)
+			b.news(time.Now())
 		case <-b.deps.Changes:
-			b.publishHealth(time.Now(), true)
+			b.news(time.Now())
+		case <-b.later.C:
+			b.publishHealth(time.Now())
 		case <-ticker.C:
-			b.publishHealth(time.Now(), true)
+			b.publishHealth(time.Now())
 		case <-ctx.Done():
 			b.running.Wait()
 			b.turnAway(time.Now())
@@ -174,7 +184,7 @@ func (b *Bridge) open(ctx context.Context) {
 		}
 	}
 	b.publishInfo()
-	b.publishHealth(time.Now(), true)
+	b.publishHealth(time.Now())
 }
 
 func (b *Bridge) route(m message) {
@@ -189,7 +199,7 @@ func (b *Bridge) route(m message) {
 		return
 	}
 	select {
-	case c.inbox <- m:
+	case c.inbox <- &m:
 	default:
 		b.dropped.Add(1)
 		b.deps.Log.Warn("too many commands at once; one was dropped", "car", m.alias, "thing", clip(m.thing))
@@ -211,7 +221,7 @@ func (b *Bridge) turnAway(now time.Time) {
 	}
 	for _, c := range b.cars {
 		for len(c.inbox) > 0 {
-			c.turnAway(<-c.inbox, now)
+			c.turnAway(*<-c.inbox, now)
 		}
 	}
 }
@@ -292,11 +302,13 @@ func (b *Bridge) startCar(ctx context.Context, v tesla.Vehicle) {
 		return
 	}
 	reader, commander := b.deps.Account.Car(v)
+	// Many cars are not looked at in the same instant, now and at each interval from now on.
+	begin := time.Now().Add(time.Duration(len(b.cars)) * stagger % cfg.Poll.State)
 	c := &car{
 		vin: v.VIN, vehicle: v, cfg: cfg, source: b.cfg.API, reader: reader, commander: commander,
 		out: newCarTopics(b.cfg, cfg.Name, b.deps.Publisher), memory: b.deps.Memory, log: b.deps.Log,
-		inbox: make(chan message, carInbox), vehicles: make(chan listing, 1), done: make(chan outcome, 1), reports: b.told,
-		schedule: schedule{poll: cfg.Poll}, readsFree: b.cfg.API == "owner", desk: desk{}, failures: failures{}, judged: map[attempt]bool{}, sentOf: map[tesla.Thing]time.Time{}, acked: map[tesla.Thing]acked{},
+		inbox: make(chan *message, carInbox), vehicles: make(chan listing, 1), done: make(chan outcome, 1), reports: b.told,
+		schedule: schedule{poll: cfg.Poll, begin: begin}, readsFree: b.cfg.API == "owner", desk: desk{}, failures: failures{}, judged: map[attempt]bool{}, sentOf: map[tesla.Thing]time.Time{}, acked: map[tesla.Thing]acked{},
 	}
 	b.cars[cfg.Name] = c
 	b.running.Go(func() { c.run(ctx) })

@@ -21,7 +21,7 @@ type car struct {
 	memory    Memory
 	log       *slog.Logger
 
-	inbox    chan message
+	inbox    chan *message
 	vehicles chan listing // news of the car's place in the account
 	done     chan outcome
 	reports  chan<- report
@@ -55,10 +55,11 @@ type car struct {
 	gone       bool
 	discovered time.Time // when discovery was last published
 	shown      device    // what discovery said last
-	told       platforms // what Home Assistant knows of the car, over restarts
+	components platforms // what Home Assistant knows of the car, over restarts
 	removing   bool      // discovery names components only to remove them
 	lastError  error
 	success    time.Time
+	told       carHealth // what the bridge was told last
 }
 
 // listing tells a car what the list of products says of it; nil means that it is gone.
@@ -100,11 +101,14 @@ func (c *car) run(ctx context.Context) {
 	ops, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	for {
+		// First what is to be done, then what is to be said: a command does not wait for words.
 		wake := c.act(ops, time.Now())
+		c.publish()
+		c.tell(ctx)
 		timer := time.NewTimer(time.Until(wake))
 		select {
 		case m := <-c.inbox:
-			c.accept(m, time.Now())
+			c.accept(*m, time.Now())
 		case o := <-c.done:
 			c.finish(o, time.Now())
 		case l := <-c.vehicles:
@@ -116,8 +120,6 @@ func (c *car) run(ctx context.Context) {
 			return
 		}
 		timer.Stop()
-		c.publish()
-		c.tell(ctx)
 	}
 }
 

@@ -71,7 +71,7 @@ func (p platforms) lacks(told platforms) bool {
 // carComponents are what a car shows.
 func carComponents(c Config, d device) haSet {
 	t := topics{c.BaseTopic}
-	set := newHASet("tesla2mqtt_"+haToken(d.VIN), "tesla_"+d.Alias)
+	set := newHASet(haCarID(d.VIN), "tesla_"+d.Alias)
 	set.add(haReadings...)
 	set.add(haLastCommand(t, d), haRefresh(t, d))
 	if d.Writable {
@@ -143,6 +143,8 @@ func (c Config) discovery(id string, config haConfig) (topic string, payload []b
 // which would be logged as an error at each update, and never as low as the minimum. What is really allowed is bound's
 // decision.
 func numberMax(d device) int { return max(d.Amps, d.AmpsMax, 6) }
+
+func haCarID(vin string) string { return "tesla2mqtt_" + haToken(vin) }
 
 func haBridgeID(c Config) string { return "tesla2mqtt_bridge_" + haToken(c.ClientID) }
 

@@ -30,7 +30,7 @@ type carHealth struct {
 	ReadOnlyWhy  string    `json:"read_only_because,omitempty"`
 }
 
-// tell reports to the bridge.
+// tell reports to the bridge, if there is anything new.
 func (c *car) tell(ctx context.Context) {
 	h := carHealth{
 		VIN: c.vehicle.VIN, Availability: "online", VehicleState: string(c.schedule.state), PollMode: c.schedule.mode(),
@@ -51,10 +51,21 @@ func (c *car) tell(ctx context.Context) {
 	if err := c.writable(); err != nil {
 		h.Writable, h.ReadOnlyWhy = false, err.Error()
 	}
+	if h == c.told {
+		return
+	}
+	c.told = h
 	select {
 	case c.reports <- report{c.alias(), h, c.lastError}:
 	case <-ctx.Done():
 	}
+}
+
+// gist is what of a car's health is news; the rest is told with the next news, or in time.
+type gist struct{ availability, state, mode, err, readOnly string }
+
+func (h carHealth) gist() gist {
+	return gist{h.Availability, h.VehicleState, h.PollMode, h.Error, h.ReadOnlyWhy}
 }
 
 // apiHealth sums up how Tesla answers.
@@ -117,11 +128,32 @@ type health struct {
 	Vehicles map[string]carHealth `json:"vehicles"`
 }
 
-// publishHealth says how the bridge is, at once if something that matters has changed, else only when it is due.
-func (b *Bridge) publishHealth(now time.Time, due bool) {
+// hear takes a car's report, and tells whether there is news in it.
+func (b *Bridge) hear(r report) bool {
+	status, _ := b.deps.Auth()
+	asked := b.asked || r.err != nil || !r.health.LastSuccess.IsZero()
+	news := r.health.gist() != b.reports[r.alias].health.gist() || asked != b.asked || status != b.login
+	b.reports[r.alias], b.asked = r, asked
+	return news
+}
+
+// healthGap is between two publishes of bridge/health: beside many cars there is always news.
+const healthGap = 500 * time.Millisecond
+
+// news publishes bridge/health, at once or as soon as the gap has passed.
+func (b *Bridge) news(now time.Time) {
+	if wait := b.healthAt.Add(healthGap).Sub(now); wait > 0 {
+		b.later.Reset(wait)
+		return
+	}
+	b.publishHealth(now)
+}
+
+// publishHealth says how the bridge is.
+func (b *Bridge) publishHealth(now time.Time) {
+	b.healthAt = now
 	errs := []error{b.listError}
 	cars := map[string]carHealth{}
-	gist := ""
 	for _, alias := range b.aliases() {
 		r, told := b.reports[alias]
 		if !told {
@@ -132,17 +164,11 @@ func (b *Bridge) publishHealth(now time.Time, due bool) {
 			// That is about the car, not about Tesla.
 			errs = append(errs, r.err)
 		}
-		gist += alias + r.health.Availability + r.health.Error + r.health.VehicleState + r.health.PollMode + r.health.ReadOnlyWhy
 	}
-	api := apiStatus(b.asked, errs)
 	status, auth := b.deps.Auth()
-	gist += api.Status + status
-	if !due && gist == b.gist {
-		return
-	}
-	b.gist = gist
+	b.login = status
 	h := health{
-		Time: now.UTC().Truncate(time.Second), Version: b.cfg.Version, MQTT: b.deps.MQTT(), Auth: auth, API: api,
+		Time: now.UTC().Truncate(time.Second), Version: b.cfg.Version, MQTT: b.deps.MQTT(), Auth: auth, API: apiStatus(b.asked, errs),
 		Usage: b.deps.Usage(), Vehicles: cars,
 		Commands: counters{b.received.Load(), b.dropped.Load(), b.empty.Load(), b.unknownCars},
 	}

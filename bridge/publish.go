@@ -9,25 +9,20 @@ import (
 	"tesla2mqtt/tesla"
 )
 
-// carTopics is what one car says on MQTT. It remembers what was said, so that only changes are published; the MQTT
-// client repeats everything by itself when the broker may have forgotten.
+// carTopics is what one car says on MQTT. The MQTT client remembers it, sends only what is new, and repeats everything by
+// itself when the broker may have forgotten.
 type carTopics struct {
 	cfg   Config
 	alias string
 	pub   Publisher
-	said  map[string]string
 	last  json.RawMessage // what last_command says, nil for nothing yet
 }
 
 func newCarTopics(cfg Config, alias string, pub Publisher) *carTopics {
-	return &carTopics{cfg: cfg, alias: alias, pub: pub, said: map[string]string{}}
+	return &carTopics{cfg: cfg, alias: alias, pub: pub}
 }
 
 func (t *carTopics) retained(topic string, payload []byte) {
-	if said, ok := t.said[topic]; ok && said == string(payload) {
-		return
-	}
-	t.said[topic] = string(payload)
 	t.pub.Publish(topic, payload, true)
 }
 
@@ -73,8 +68,7 @@ func retainedTopics(c Config, alias, vin string) []string {
 		list = append(list, t.car(alias, name))
 	}
 	if c.Discovery {
-		topic, _ := carDiscovery(c, device{VIN: vin, Alias: alias}, nil)
-		list = append(list, topic)
+		list = append(list, deviceConfig(c.DiscoveryPrefix, haCarID(vin)))
 	}
 	return list
 }
@@ -113,12 +107,12 @@ func (c *car) discover(now time.Time) {
 	if d == c.shown && !c.removing || !c.discovered.IsZero() && now.Sub(c.discovered) < discoveryGap {
 		return
 	}
-	topic, payload := carDiscovery(c.out.cfg, d, c.told)
+	topic, payload := carDiscovery(c.out.cfg, d, c.components)
 	c.out.retained(topic, payload)
 	has := carComponents(c.out.cfg, d).platforms()
-	c.removing = has.lacks(c.told)
-	c.unsaved = c.unsaved || !maps.Equal(has, c.told)
-	c.discovered, c.shown, c.told = now, d, has
+	c.removing = has.lacks(c.components)
+	c.unsaved = c.unsaved || !maps.Equal(has, c.components)
+	c.discovered, c.shown, c.components = now, d, has
 }
 
 func (c *car) device() device {

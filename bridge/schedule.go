@@ -12,7 +12,8 @@ import (
 // The rule that matters: a full read keeps an idle car awake for about 15 minutes. So once nothing has changed for
 // idle_after, full reads pause for suspend at a time, which is longer than the car needs to fall asleep.
 type schedule struct {
-	poll Poll
+	poll  Poll
+	begin time.Time // of the first look
 
 	state    tesla.VehicleState
 	stateAt  time.Time // when state was told
@@ -44,7 +45,7 @@ const (
 // nextState returns when to look at the car's state.
 func (s schedule) nextState() time.Time {
 	if s.lookedAt.IsZero() {
-		return time.Time{}
+		return s.begin
 	}
 	if s.loggedOut {
 		return s.lookedAt.Add(loginLook)

@@ -10,7 +10,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -21,8 +20,9 @@ import (
 const (
 	// callTimeout bounds one call, token refresh included.
 	callTimeout = 30 * time.Second
-	// maxBody bounds one answer; vehicle_data is about 5 kB.
+	// maxBody bounds one answer; vehicle_data is about 5 kB. maxList bounds the list of cars, with about 1 kB for each.
 	maxBody = 1 << 20
+	maxList = 16 << 20
 )
 
 // Client calls the Owner API. It is safe for concurrent use.
@@ -161,7 +161,11 @@ func (c *Client) call(ctx context.Context, class class, method, path string, bod
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	c.usage.count(class)
-	response, err := c.send(ctx, method, path, body)
+	limit := int64(maxBody)
+	if class == classList {
+		limit = maxList
+	}
+	response, err := c.send(ctx, method, path, body, limit)
 	if err != nil {
 		c.usage.failed(err)
 		c.hold.note(err, time.Now())
@@ -170,7 +174,7 @@ func (c *Client) call(ctx context.Context, class class, method, path string, bod
 	return response, nil
 }
 
-func (c *Client) send(ctx context.Context, method, path string, body any) (json.RawMessage, *Error) {
+func (c *Client) send(ctx context.Context, method, path string, body any, limit int64) (json.RawMessage, *Error) {
 	post := method == http.MethodPost
 	req, err := c.request(ctx, method, path, body)
 	if err != nil {
@@ -181,13 +185,13 @@ func (c *Client) send(ctx context.Context, method, path string, body any) (json.
 		return nil, transportError(err, post)
 	}
 	defer resp.Body.Close()
-	data, err := io.ReadAll(io.LimitReader(resp.Body, maxBody+1))
+	data, err := io.ReadAll(io.LimitReader(resp.Body, limit+1))
 	if resp.StatusCode != http.StatusOK {
 		// Half an error page still tells its status.
 		return nil, statusError(resp, data[:min(len(data), maxBody)], post)
 	}
-	if err == nil && len(data) > maxBody {
-		err = errors.New("the answer is longer than 1 MiB")
+	if err == nil && int64(len(data)) > limit {
+		err = fmt.Errorf("the answer is longer than %d MiB", limit>>20)
 	}
 	if err != nil {
 		return nil, transportError(err, post)

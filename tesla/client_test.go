@@ -59,6 +59,27 @@ func TestVehicles(t *testing.T) {
 	}
 }
 
+// TestLongAnswers: the list of cars may be long, everything has a bound.
+func TestLongAnswers(t *testing.T) {
+	s, _, c := simulated(sim.Car{})
+	for range 2999 {
+		s.Add(sim.Car{})
+	}
+	if got, err := c.Vehicles(t.Context()); err != nil || len(got) != 3000 {
+		t.Errorf("%d cars, %v; want 3000", len(got), err)
+	}
+	c = client(func(*http.Request) (*http.Response, error) {
+		body := io.MultiReader(strings.NewReader(`{"response":[`), strings.NewReader(strings.Repeat(" ", 17<<20)), strings.NewReader("]}"))
+		return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(body)}, nil
+	})
+	if _, err := c.Vehicles(t.Context()); !errors.Is(err, tesla.ErrTemporary) {
+		t.Errorf("a list of 17 MiB: %v", err)
+	}
+	if _, err := c.State(t.Context(), 1); !errors.Is(err, tesla.ErrTemporary) {
+		t.Errorf("a state of 17 MiB: %v", err)
+	}
+}
+
 func TestReadAndCommand(t *testing.T) {
 	_, car, c := simulated(sim.Car{VIN: "5YJ3E1EA7KF000001", PluggedIn: true, Level: 50, Phases: 3, MaxAmps: 16, Amps: 16})
 	if s, err := c.State(t.Context(), car.ID()); s != tesla.StateOnline || err != nil {

@@ -42,8 +42,8 @@ func New(o Options) (*Client, error) {
 	return &Client{o: o, broker: broker, log: log, out: newOutbox(), gauge: newGauge()}, nil
 }
 
-// Publish hands a message over and never blocks. A retained one becomes the topic's value on every connect from now on; an
-// empty one clears the topic, then and now. An unretained one is delivered at least once, unless 256 newer ones come
+// Publish hands a message over and never blocks. A retained one becomes the topic's value on every connect from now on, and
+// is sent now unless it says the same as before; an empty one clears the topic, then and now. An unretained one is delivered at least once, unless 256 newer ones come
 // while the broker is away. All go out at QoS 1, in the order of the calls.
 func (c *Client) Publish(topic string, payload []byte, retain bool) {
 	dropped := uint64(c.out.put(topic, payload, retain))

@@ -37,11 +37,10 @@ func newOutbox() *outbox {
 func (b *outbox) put(topic string, payload []byte, retain bool) (dropped int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	payload = bytes.Clone(payload)
 	if retain {
 		b.set(topic, payload)
 	} else {
-		it := &item{topic: topic, payload: payload}
+		it := &item{topic: topic, payload: bytes.Clone(payload)}
 		b.results = append(b.results, it)
 		b.enqueue(it)
 		dropped = b.trim()
@@ -60,7 +59,7 @@ func (b *outbox) set(topic string, payload []byte) {
 	} else if bytes.Equal(it.payload, payload) {
 		return
 	}
-	it.payload = payload
+	it.payload = bytes.Clone(payload)
 	b.enqueue(it)
 }
 

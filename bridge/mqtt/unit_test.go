@@ -219,6 +219,19 @@ func TestOutboxDoesNotShareTheCallersBytes(t *testing.T) {
 	}
 }
 
+func TestOutboxSaysNothingTwice(t *testing.T) {
+	b := newOutbox()
+	for i, row := range []struct {
+		payload string
+		sent    bool
+	}{{"on", true}, {"on", false}, {"off", true}, {"off", false}, {"on", true}, {"", true}, {"", false}} {
+		b.put("t", []byte(row.payload), true)
+		if _, sent := b.next(); sent != row.sent {
+			t.Errorf("message %d, %q: sent %v", i, row.payload, sent)
+		}
+	}
+}
+
 func TestOutboxLeavesWhatIsOnItsWay(t *testing.T) {
 	b := newOutbox()
 	b.put("r", []byte("first"), false)

@@ -46,6 +46,7 @@ type Car struct {
 type car struct {
 	t     *Tesla
 	cfg   Car
+	id    string // cfg.ID in the paths; made once, since every request looks through all cars
 	clock time.Time
 
 	power   power
@@ -65,7 +66,7 @@ func (t *Tesla) Add(cfg Car) *CarHandle {
 	t.ready()
 	now := time.Now()
 	cfg = cfg.filled(len(t.cars))
-	c := &car{t: t, cfg: cfg, clock: now}
+	c := &car{t: t, cfg: cfg, id: strconv.FormatInt(cfg.ID, 10), clock: now}
 	c.power = power{idle: cfg.SleepAfter, wakeTakes: cfg.WakeTakes, selfChecks: cfg.SelfChecks}
 	c.charger = charger{
 		capacity: cfg.BatteryKWh, volts: cfg.Volts, onboard: cfg.MaxAmps, startsAtFive: cfg.StartsAtFive,
@@ -199,4 +200,4 @@ func (c *car) state() string {
 }
 
 // idText is id_s, for clients whose numbers are floats.
-func (c *car) idText() string { return strconv.FormatInt(c.cfg.ID, 10) }
+func (c *car) idText() string { return c.id }

@@ -131,7 +131,7 @@ func (t *Tesla) speed() float64 {
 // find is the car with this id or VIN, nil if the account has none. Tesla takes no vehicle_id here.
 func (t *Tesla) find(key string) *car {
 	for _, c := range t.cars {
-		if !c.removed && (key == c.cfg.VIN || key == fmt.Sprint(c.cfg.ID)) {
+		if !c.removed && (key == c.cfg.VIN || key == c.id) {
 			return c
 		}
 	}
