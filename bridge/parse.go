@@ -78,7 +78,7 @@ func refuse(reason, format string, args ...any) *refusal {
 func parse(thing string, payload []byte) (request, *refusal) {
 	r := request{thing: tesla.Thing(thing)}
 	if len(payload) > maxPayload {
-		return r, refuse("too_large", "the payload has %d bytes, the limit is %d", len(payload), maxPayload)
+		return r, refuse("too_large", "the payload has more than %d bytes", maxPayload)
 	}
 	if !utf8.Valid(payload) {
 		return r, refuse("invalid_payload", "the payload is not UTF-8 text")

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"net/url"
 	"regexp"
 	"strconv"
 	"strings"
@@ -139,6 +140,9 @@ func retryAfter(h http.Header, text string) time.Duration {
 // was sent, a command may have been carried out.
 func transportError(err error, post bool) *Error {
 	var login interface{ LoginRequired() bool }
+	if call, ok := errors.AsType[*url.Error](err); ok {
+		err = call.Err // method and address say nothing to a person; a name that is not found is in the cause
+	}
 	if errors.As(err, &login) {
 		// The token was not to be had, so the request was never sent.
 		if login.LoginRequired() {

@@ -198,3 +198,29 @@ func TestRenewed(t *testing.T) {
 		t.Errorf("just made, but renewed at %s", got)
 	}
 }
+
+// sudo tesla2mqtt status must not take the login away from the user who runs the bridge.
+func TestRefuseRoot(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs to be root")
+	}
+	c := mustLoad(t, "state_dir: "+t.TempDir())
+	for _, row := range []struct {
+		owner int
+		want  string
+	}{{65534, "belongs to user 65534"}, {0, ""}} {
+		if err := os.Chown(c.StateDir, row.owner, row.owner); err != nil {
+			t.Fatal(err)
+		}
+		source, _, err := openAccount(c, slog.New(slog.DiscardHandler))
+		if (err == nil) != (row.want == "") || err != nil && (!strings.Contains(err.Error(), row.want) || exitCode(err) != exitUsage) {
+			t.Errorf("owner %d: %v", row.owner, err)
+		}
+		if files, _ := os.ReadDir(c.StateDir); err != nil && len(files) > 0 {
+			t.Errorf("files were left: %v", files)
+		}
+		if source != nil {
+			closeAccount(source, &err)
+		}
+	}
+}

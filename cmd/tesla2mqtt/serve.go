@@ -26,7 +26,11 @@ func serve(ctx context.Context, c *Config, log *slog.Logger) (err error) {
 	}
 	defer closeAccount(login, &err)
 	only := flock.New(filepath.Join(c.StateDir, runLock))
-	if mine, err := only.TryLock(); err != nil || !mine {
+	mine, err := only.TryLock()
+	if err != nil {
+		return &configError{fmt.Errorf("state_dir: %w", err)}
+	}
+	if !mine {
 		return &configError{fmt.Errorf("state_dir: another tesla2mqtt run uses %s; give each its own state_dir and mqtt.client_id", c.StateDir)}
 	}
 	defer func() { err = errors.Join(err, only.Close()) }()
