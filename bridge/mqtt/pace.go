@@ -13,9 +13,9 @@ import (
 const (
 	firstPause  = time.Second
 	longestPace = 40 * time.Second // with half of it as jitter, 60 s is never passed
-	stableAfter = time.Minute      // a connection that lived this long starts the pauses anew
-	inUsePause  = time.Minute
-	lossLimit   = 3 // within lossWindow
+	stableAfter = 30 * time.Second // a connection that lived this long starts the pauses anew; less than inUsePause, see there
+	inUsePause  = time.Minute      // a twin that steps back so long must find the other one back at once when it ends its session
+	lossLimit   = 3                // within lossWindow
 	lossWindow  = time.Minute
 )
 

@@ -239,3 +239,16 @@ func TestOutboxLeavesWhatIsOnItsWay(t *testing.T) {
 		t.Errorf("%d messages are left, want %d", n, maxResults-1)
 	}
 }
+
+// A twin that stepped back looks in each minute, which ends the session of the one that serves. That one must be back at
+// once each time: while it waits, commands reach nobody.
+func TestPaceOfATwinThatServes(t *testing.T) {
+	p, now := newPacer(), time.Now()
+	for i := range 10 {
+		now = now.Add(inUsePause)
+		v := p.after(&lostError{io.EOF}, inUsePause-2*time.Second, now, "bridge")
+		if v.state != StateConnecting || v.wait > 2*firstPause {
+			t.Errorf("loss %d: %+v", i, v)
+		}
+	}
+}
