@@ -25,11 +25,23 @@ import (
 // mosquitto is a real broker that can be killed.
 type mosquitto struct {
 	t          *testing.T
+	dir        string // of its own, writable for it
 	conf, addr string
+	log        *lockedText
 	cmd        *exec.Cmd
 }
 
 func startMosquitto(t *testing.T, persistence bool) *mosquitto {
+	t.Helper()
+	m := newMosquitto(t)
+	m.configure(fmt.Sprintf("listener %s 127.0.0.1\nallow_anonymous true\npersistence %v\npersistence_location %s/\nautosave_interval 1\n",
+		m.port(), persistence, m.dir))
+	m.start()
+	return m
+}
+
+// newMosquitto has a port and a folder; it is to be configured and started.
+func newMosquitto(t *testing.T) *mosquitto {
 	t.Helper()
 	if _, err := exec.LookPath("mosquitto"); err != nil {
 		if os.Getenv("MOSQUITTO_REQUIRED") != "" {
@@ -54,20 +66,25 @@ func startMosquitto(t *testing.T, persistence bool) *mosquitto {
 	if err := os.Chmod(dir, 0o777); err != nil {
 		t.Fatal(err)
 	}
-	_, port, _ := net.SplitHostPort(addr)
-	conf := fmt.Sprintf("listener %s 127.0.0.1\nallow_anonymous true\npersistence %v\npersistence_location %s/\nautosave_interval 1\n", port, persistence, dir)
-	m := &mosquitto{t: t, conf: filepath.Join(dir, "m.conf"), addr: addr}
-	if err := os.WriteFile(m.conf, []byte(conf), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	m.start()
+	m := &mosquitto{t: t, dir: dir, conf: filepath.Join(dir, "m.conf"), addr: addr, log: &lockedText{}}
 	t.Cleanup(m.kill)
 	return m
+}
+
+func (m *mosquitto) port() string { return m.addr[strings.LastIndex(m.addr, ":")+1:] }
+
+// configure takes effect at the next start.
+func (m *mosquitto) configure(conf string) {
+	m.t.Helper()
+	if err := os.WriteFile(m.conf, []byte(conf), 0o644); err != nil {
+		m.t.Fatal(err)
+	}
 }
 
 func (m *mosquitto) start() {
 	m.t.Helper()
 	m.cmd = exec.Command("mosquitto", "-c", m.conf)
+	m.cmd.Stdout, m.cmd.Stderr = m.log, m.log
 	if err := m.cmd.Start(); err != nil {
 		m.t.Fatal(err)
 	}
@@ -81,7 +98,7 @@ func (m *mosquitto) start() {
 }
 
 func (m *mosquitto) kill() {
-	if m.cmd.Process.Signal(syscall.SIGKILL) == nil {
+	if m.cmd != nil && m.cmd.Process.Signal(syscall.SIGKILL) == nil {
 		_ = m.cmd.Wait()
 	}
 }
