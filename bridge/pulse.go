@@ -17,7 +17,7 @@ type pulse struct {
 const (
 	beatEvery  = time.Second
 	standstill = beatEvery + beatEvery/2 // without a beat; a machine that is merely busy makes messages a little older
-	draining   = 2 * time.Second
+	draining   = time.Second
 )
 
 // next is the pulse after a beat at now, and how long nothing moved before, 0 if all is well.

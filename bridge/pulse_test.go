@@ -21,8 +21,8 @@ func TestPulse(t *testing.T) {
 		{"a late beat", 2.4, 2.5, 2.5, 0},
 		{"stands still, no beat yet", 0, 62, 2.4, 0},
 		{"the beat after it", 62.4, 62.5, 2.4, 60 * time.Second},
-		{"the next one, still draining", 63.4, 64, 2.4, 0},
-		{"drained", 64.4, 64.5, 64.5, 0},
+		{"still draining", 0, 63.3, 2.4, 0},
+		{"drained", 63.4, 63.5, 63.5, 0},
 	} {
 		var gap time.Duration
 		if row.beat > 0 {
