@@ -43,7 +43,7 @@ func TestCampaignFrozen(t *testing.T) {
 		}
 		stop()
 		took := within(t, 30*time.Second, "the bridge is well again", h.well)
-		id := fmt.Sprintf("thawed-%d", round)
+		id := fmt.Sprintf("again-%d", round)
 		within(t, 20*time.Second, "it serves", func() bool {
 			h.send("charge_limit", fmt.Sprintf(`{"value":%d,"id":%q}`, 50+round%40, id))
 			time.Sleep(200 * time.Millisecond)

@@ -289,4 +289,3 @@ func within(t *testing.T, limit time.Duration, what string, f func() bool) time.
 }
 
 func tail(text string, n int) string { return text[max(0, len(text)-n):] }
-
