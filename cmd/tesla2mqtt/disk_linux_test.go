@@ -15,20 +15,26 @@ import (
 	"tesla2mqtt/bridge/mqtt/mqtttest"
 )
 
-// smallDisk mounts one of 128 KiB on dir, in a mount namespace that only this goroutine and the processes it starts are in.
-func smallDisk(t *testing.T, dir string) {
+// ownMounts puts this goroutine, and the processes it starts, into a mount namespace of their own.
+func ownMounts(t *testing.T) {
 	t.Helper()
 	if os.Geteuid() != 0 {
-		t.Skip("only root may mount the small disk that this needs")
+		t.Skip("only root may mount what this needs")
 	}
 	runtime.LockOSThread() // never unlocked: the thread ends with the test, and the namespace with it
 	if err := syscall.Unshare(syscall.CLONE_FS | syscall.CLONE_NEWNS); err != nil {
 		t.Skipf("no mount namespace is to be had here: %v", err)
 	}
-	err := syscall.Mount("none", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, "")
-	if err == nil {
-		err = os.MkdirAll(dir, 0o700)
+	if err := syscall.Mount("none", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, ""); err != nil {
+		t.Skipf("mounts cannot be kept apart here: %v", err)
 	}
+}
+
+// smallDisk mounts one of 128 KiB on dir.
+func smallDisk(t *testing.T, dir string) {
+	t.Helper()
+	ownMounts(t)
+	err := os.MkdirAll(dir, 0o700)
 	if err == nil {
 		err = syscall.Mount("small", dir, "tmpfs", 0, "size=128k,mode=0700")
 	}
