@@ -12,7 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"tesla2mqtt/bridge/mqtt/mqtttest"
 	"tesla2mqtt/tesla/sim"
 )
 
@@ -109,19 +108,10 @@ func TestCampaignClock(t *testing.T) {
 		t.Skip("builds the program on another clock, which takes a minute: .ci/campaign/clock runs it")
 	}
 	program := buildWithClock(t)
-	broker, err := mqtttest.NewBroker()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { broker.Close() })
-	url, err := broker.Listen("127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	h := newHousehold(t, url)
+	h := newLightHousehold(t)
 	h.tesla.ExpiresIn = 40 * time.Second
 	sleeper := h.tesla.Add(sim.Car{VIN: "5YJ3E1EA7KF000002", Asleep: true, WakeTakes: 2 * time.Second, SleepAfter: 4 * time.Second})
-	r := h.resident(fmt.Sprintf("url: %q", url)).logIn()
+	r := h.resident(h.settings).logIn()
 	r.program = program
 	clock := newWallClock(t)
 	r.env = []string{"CAMPAIGN_CLOCK=" + clock.name}

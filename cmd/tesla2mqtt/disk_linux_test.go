@@ -6,13 +6,10 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
-
-	"tesla2mqtt/bridge/mqtt/mqtttest"
 )
 
 // ownMounts puts this goroutine, and the processes it starts, into a mount namespace of their own.
@@ -83,7 +80,7 @@ func TestCampaignDisk(t *testing.T) {
 	rounds, long, random := drawn(t, 1)
 	for _, d := range troubles() {
 		t.Run(d.name, func(t *testing.T) {
-			h := diskHousehold(t)
+			h := newLightHousehold(t)
 			h.tesla.Strict = true // the old refresh token is worth nothing then
 			h.tesla.ExpiresIn = 8 * time.Second
 			r := h.resident(h.settings)
@@ -129,7 +126,7 @@ func TestCampaignDisk(t *testing.T) {
 func TestCampaignDiskAtTheStart(t *testing.T) {
 	for _, d := range troubles() {
 		t.Run(d.name, func(t *testing.T) {
-			h := diskHousehold(t)
+			h := newLightHousehold(t)
 			r := h.resident(h.settings)
 			dir := filepath.Join(filepath.Dir(r.config), "state")
 			smallDisk(t, dir)
@@ -153,31 +150,4 @@ func TestCampaignDiskAtTheStart(t *testing.T) {
 			h.checkNeighbours(r)
 		})
 	}
-}
-
-type diskHouse struct {
-	*household
-	settings string
-}
-
-func diskHousehold(t *testing.T) *diskHouse {
-	t.Helper()
-	broker, err := mqtttest.NewBroker()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { broker.Close() })
-	url, err := broker.Listen("127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &diskHouse{newHousehold(t, url), `url: "` + url + `"`}
-}
-
-// serves sends a command and waits until the car has it.
-func (h *household) serves(when string) {
-	h.t.Helper()
-	value := 50 + (h.car.Limit()-50+1)%50
-	h.send("charge_limit", strconv.Itoa(value))
-	within(h.t, 20*time.Second, "it serves "+when, func() bool { return h.car.Limit() == value })
 }

@@ -17,6 +17,7 @@ import (
 
 	"tesla2mqtt/bridge"
 	"tesla2mqtt/bridge/mqtt"
+	"tesla2mqtt/bridge/mqtt/mqtttest"
 	"tesla2mqtt/tesla/sim"
 )
 
@@ -44,6 +45,26 @@ func newHousehold(t *testing.T, broker string) *household {
 		h.ear = listen(t, mqtt.Options{URL: broker, ClientID: "ear"})
 	}
 	return h
+}
+
+// lightHousehold has the embedded broker, where no real one is needed.
+type lightHousehold struct {
+	*household
+	settings string // the mqtt section of its residents
+}
+
+func newLightHousehold(t *testing.T) *lightHousehold {
+	t.Helper()
+	broker, err := mqtttest.NewBroker()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { broker.Close() })
+	url, err := broker.Listen("127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &lightHousehold{newHousehold(t, url), `url: "` + url + `"`}
 }
 
 // resident is one running bridge of a household: the real program, as a process.
@@ -289,3 +310,11 @@ func within(t *testing.T, limit time.Duration, what string, f func() bool) time.
 }
 
 func tail(text string, n int) string { return text[max(0, len(text)-n):] }
+
+// serves sends a command and waits until the car has it.
+func (h *household) serves(when string) {
+	h.t.Helper()
+	value := 50 + (h.car.Limit()-50+1)%50
+	h.send("charge_limit", strconv.Itoa(value))
+	within(h.t, 20*time.Second, "it serves "+when, func() bool { return h.car.Limit() == value })
+}
