@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"errors"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -79,7 +80,9 @@ func troubles() []trouble {
 func TestCampaignDisk(t *testing.T) {
 	rounds, long, random := drawn(t, 1)
 	for _, d := range troubles() {
+		random := rand.New(rand.NewPCG(random.Uint64(), 0))
 		t.Run(d.name, func(t *testing.T) {
+			t.Parallel()
 			h := newLightHousehold(t)
 			h.tesla.Strict = true // the old refresh token is worth nothing then
 			h.tesla.ExpiresIn = 8 * time.Second

@@ -17,6 +17,7 @@ import (
 // some seconds and for longer than the keep-alive, while commands go on. What has run out of time meanwhile is not carried
 // out, though it waited in the socket's buffer; nothing is twice; the retained topics are true again; the login lives.
 func TestCampaignFrozen(t *testing.T) {
+	t.Parallel()
 	rounds, long, random := drawn(t, 2)
 	broker := startMosquitto(t, false)
 	url := "mqtt://" + broker.addr

@@ -25,9 +25,9 @@ func TestCampaignTwins(t *testing.T) {
 		{"one client id", "client_id: tesla2mqtt"},
 		{"one base topic", "client_id: another"},
 	} {
+		random := rand.New(rand.NewPCG(random.Uint64(), 0))
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
-			random := rand.New(rand.NewPCG(random.Uint64(), 0))
 			broker := startMosquitto(t, false)
 			url := "mqtt://" + broker.addr
 			h := newHousehold(t, url)
