@@ -26,7 +26,7 @@ func TestCampaignFrozen(t *testing.T) {
 	r := h.resident(fmt.Sprintf("url: %q", url)).logIn()
 	r.start()
 	within(t, 20*time.Second, "the bridge is well", h.well)
-	c := &timedCommands{h: h, random: random, sent: map[string]timed{}}
+	c := &timedCommands{h: h, random: rand.New(rand.NewPCG(random.Uint64(), 0)), sent: map[string]timed{}}
 	for round := range rounds {
 		freeze := time.Duration(1500+random.IntN(4000)) * time.Millisecond
 		if long {
