@@ -46,6 +46,7 @@ type Bridge struct {
 
 	inbox                    chan message
 	received, dropped, empty atomic.Int64
+	pulse                    atomic.Pointer[pulse]
 
 	// What follows belongs to Run's goroutine.
 	record      bridgeRecord
@@ -83,6 +84,7 @@ func New(cfg Config, deps Deps) *Bridge {
 		inbox: make(chan message, inboxSize), told: make(chan report, toldSize), listed: make(chan roster),
 		cars: map[string]*car{}, reports: map[string]report{}, lost: map[string]bool{}, cleared: map[string]bool{},
 	}
+	b.pulse.Store(&pulse{beat: time.Now()})
 	b.recall()
 	return b
 }
@@ -110,7 +112,7 @@ func (b *Bridge) Deliver(topic string, payload []byte, retained bool) {
 		b.empty.Add(1)
 		return
 	}
-	m := message{alias, thing, slices.Clone(payload[:min(len(payload), maxPayload+1)]), retained, time.Now()}
+	m := message{alias, thing, slices.Clone(payload[:min(len(payload), maxPayload+1)]), retained, b.pulse.Load().arrived(time.Now())}
 	select {
 	case b.inbox <- m:
 	default:
@@ -137,6 +139,7 @@ func (b *Bridge) Run(ctx context.Context) {
 	b.later.Stop()
 	b.open(ctx)
 	b.running.Go(func() { b.list(ctx) })
+	b.running.Go(func() { b.watchPulse(ctx) })
 	ticker := time.NewTicker(healthEvery)
 	defer ticker.Stop()
 	for {

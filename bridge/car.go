@@ -143,7 +143,7 @@ func (c *car) act(ctx context.Context, now time.Time) time.Time {
 			// A read on its behalf is running; what it was to send will not be sent.
 			c.inflight = nil
 		}
-		c.resolve(late, verdict{status: statusExpired, message: "its time ran out before it could be sent"}, now)
+		c.resolve(late, expired(), now)
 	}
 	if c.unsaved {
 		if due := c.savedAt.Add(saveEvery); !now.Before(due) {

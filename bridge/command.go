@@ -38,7 +38,12 @@ func (c *car) accept(m message, now time.Time) {
 	if ttl == 0 {
 		ttl = c.cfg.Commands.TTL
 	}
-	p.expires = now.Add(ttl)
+	p.expires = m.at.Add(ttl)
+	if !now.Before(p.expires) {
+		// It must not push out a command that still lives.
+		c.answer(p, expired(), now)
+		return
+	}
 	if req.thing == refresh {
 		p.notBefore = c.schedule.triedAt.Add(refreshGap)
 		if look := c.schedule.lookedAt.Add(refreshGap); look.After(p.notBefore) {

@@ -56,7 +56,8 @@ func (c *car) recall() {
 	if r.Vehicle.VIN != c.vehicle.VIN {
 		return
 	}
-	c.doc, c.limits, c.ampsMax, c.carTime, c.wakes, c.components = r.Document, r.Limits, r.AmpsMax, r.CarTime, r.Wakes, r.Told
+	c.doc, c.limits, c.ampsMax, c.carTime, c.components = r.Document, r.Limits, r.AmpsMax, r.CarTime, r.Told
+	c.wakes = wakes(r.Wakes).onClock(time.Now())
 	c.out.last = r.LastCommand
 	if c.vehicle.Name == "" {
 		c.vehicle.Name = r.Vehicle.Name
@@ -65,7 +66,7 @@ func (c *car) recall() {
 
 // save writes what must be remembered of the car.
 func (c *car) save(now time.Time) {
-	r := carRecord{c.vehicle, c.doc, c.limits, c.ampsMax, c.carTime, c.wakes, c.components, c.out.last}
+	r := carRecord{c.vehicle, c.doc, c.limits, c.ampsMax, c.carTime, c.wakes.onClock(now), c.components, c.out.last}
 	data, err := json.Marshal(r)
 	if err == nil {
 		err = c.memory.Save(carFile(c.vehicle.VIN), data)

@@ -95,8 +95,17 @@ const (
 	wakeWindow = 24 * time.Hour
 )
 
-// allowed returns nil, or why the car may not be woken now. A clock that jumped back must not lock the door for longer
-// than the gap, so times in the future count as now.
+// onClock puts times on the clock that now was read from: its wall reading, for the file, and its monotonic one, so that who
+// sets the machine's clock moves no limit. What lies ahead in a file, since the clock was set back meanwhile, counts as now.
+func (w wakes) onClock(now time.Time) wakes {
+	out := make(wakes, len(w))
+	for i, at := range w {
+		out[i] = now.Add(-max(0, now.Sub(at)))
+	}
+	return out
+}
+
+// allowed returns nil, or why the car may not be woken now.
 func (w wakes) allowed(now time.Time) *refusal {
 	recent := 0
 	for _, at := range w {

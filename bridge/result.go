@@ -56,6 +56,10 @@ type verdict struct {
 	applied                 any
 }
 
+func expired() verdict {
+	return verdict{status: statusExpired, message: "its time ran out before it could be sent"}
+}
+
 // shown is a value in the form that the thing's payloads have.
 func shown(thing tesla.Thing, value int) any {
 	switch {

@@ -134,6 +134,16 @@ func (b *outbox) differs(topic string, got []byte) bool {
 	return it != nil && !bytes.Equal(it.payload, got)
 }
 
+// value is what we last said on a retained topic of ours, nil for nothing.
+func (b *outbox) value(topic string) []byte {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if it := b.values[topic]; it != nil {
+		return it.payload
+	}
+	return nil
+}
+
 // resend has one retained topic sent again.
 func (b *outbox) resend(topic string) {
 	b.mu.Lock()

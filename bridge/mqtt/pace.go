@@ -13,9 +13,9 @@ import (
 const (
 	firstPause  = time.Second
 	longestPace = 40 * time.Second // with half of it as jitter, 60 s is never passed
-	stableAfter = time.Minute      // a connection that lived this long starts the pauses anew
-	inUsePause  = time.Minute
-	lossLimit   = 3 // within lossWindow
+	stableAfter = 30 * time.Second // a connection that lived this long starts the pauses anew; less than inUsePause, see there
+	inUsePause  = time.Minute      // a twin that steps back so long must find the other one back at once when it ends its session
+	lossLimit   = 3                // within lossWindow
 	lossWindow  = time.Minute
 )
 
@@ -46,8 +46,8 @@ func (e *RefusedError) Error() string {
 	return fmt.Sprintf("the broker refused the connection with code %d", e.Code)
 }
 
-// connectError turns paho's answer to a connect into one that says what to do.
-func connectError(token paho.Token) error {
+// connected turns paho's answer to a connect into one that says what to do.
+func (s *session) connected(token paho.Token) error {
 	err := token.Error()
 	if err == nil {
 		return nil
@@ -59,7 +59,7 @@ func connectError(token paho.Token) error {
 			return &RefusedError{Code: code}
 		}
 	}
-	return fmt.Errorf("cannot connect to the broker: %w", err)
+	return s.client.o.explain(err, s.client.broker.Scheme == "mqtts" || s.client.broker.Scheme == "wss")
 }
 
 // pacer decides what to say and how long to wait after each connection. One goroutine owns it.
@@ -67,6 +67,7 @@ type pacer struct {
 	pause  *backoff.ExponentialBackOff
 	losses []time.Time // of the last lossWindow
 	waited bool        // the last pause was for a foreign instance, and nothing was lost since
+	newer  bool        // and that one has told us that it is newer
 }
 
 func newPacer() *pacer {
@@ -86,7 +87,8 @@ type verdict struct {
 // after judges a connection that ended with err at now and had lasted for d (0: it never came about).
 func (p *pacer) after(err error, d time.Duration, now time.Time, clientID string) verdict {
 	lost, wasLost := errors.AsType[*lostError](err)
-	p.waited = false
+	takenBack := p.newer && wasLost && d < 2*probation
+	p.waited, p.newer = false, false
 	if wasLost {
 		p.forget(now)
 		p.losses = append(p.losses, now)
@@ -96,7 +98,8 @@ func (p *pacer) after(err error, d time.Duration, now time.Time, clientID string
 	}
 	_, refused := errors.AsType[*RefusedError](err)
 	switch {
-	case errors.Is(err, errForeign):
+	case errors.Is(err, errForeign), takenBack:
+		p.newer = true
 		return p.stepBack("a newer instance runs under the same mqtt.base_topic; stop one, or give each its own " +
 			"mqtt.client_id and mqtt.base_topic")
 	case wasLost && len(p.losses) >= lossLimit:

@@ -45,7 +45,10 @@ func (s *session) introduced(payload []byte, retained bool) {
 		}
 		return
 	}
-	if !retained && c.out.differs(c.o.InfoTopic, payload) {
+	switch differs := c.out.differs(c.o.InfoTopic, payload); {
+	case !differs:
+		signal(s.echo.heard)
+	case !retained:
 		signal(s.wrong)
 	}
 }

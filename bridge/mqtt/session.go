@@ -29,11 +29,14 @@ type session struct {
 	pipe   *pipeline
 	stop   context.CancelFunc // of pipe
 
+	probing bool // nobody may notice us yet but another instance
+
 	lost    chan error
 	foreign chan struct{} // a newer instance introduced itself
 	birth   chan struct{} // Home Assistant started
 	wrong   chan struct{} // the state topic does not say "online", or the info topic not who we are
 
+	echo   *echo // of our own introduction
 	front  []job // what precedes the outbox
 	flying int   // jobs in pipe
 }
@@ -45,6 +48,7 @@ func newSession(c *Client, waited bool) *session {
 		foreign: make(chan struct{}, 1),
 		birth:   make(chan struct{}, 1),
 		wrong:   make(chan struct{}, 1),
+		echo:    newEcho(c.o.InfoTopic != ""),
 	}
 }
 
@@ -60,7 +64,7 @@ func (s *session) connect(ctx context.Context) error {
 	defer limit.Stop()
 	select {
 	case <-token.Done():
-		return connectError(token)
+		return s.connected(token)
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	case <-limit.C:
@@ -86,10 +90,13 @@ func (s *session) hangUp(clean bool) {
 func (s *session) run(ctx context.Context) (clean bool, err error) {
 	pipeCtx, stop := context.WithCancel(context.WithoutCancel(ctx))
 	s.stop, s.pipe = stop, newPipeline(pipeCtx, s.paho)
-	s.announce()
-	s.subscribe()
-	s.client.out.restart()
-	again, mend := stoppedTimer(), stoppedTimer()
+	again, mend, alone := stoppedTimer(), stoppedTimer(), stoppedTimer()
+	if s.waited {
+		s.probe()
+		alone.Reset(probation)
+	} else {
+		s.open()
+	}
 	var mended time.Time
 	repeat := time.NewTicker(repeatPause)
 	defer repeat.Stop()
@@ -107,14 +114,25 @@ func (s *session) run(ctx context.Context) (clean bool, err error) {
 				return false, err
 			}
 		case <-s.client.out.wake:
+		case <-alone.C:
+			s.open()
 		case <-s.wrong:
-			mend.Reset(repairPause - time.Since(mended))
+			if !s.probing {
+				mend.Reset(repairPause - time.Since(mended))
+			}
 		case <-mend.C:
 			mended = time.Now()
 			s.announce()
 			s.client.out.resend(s.client.o.InfoTopic)
 		case <-repeat.C:
 			s.announce()
+			if s.echo.missed {
+				s.client.out.resend(s.client.o.InfoTopic) // perhaps the rules were mended
+			}
+		case <-s.echo.heard:
+			s.came()
+		case <-s.echo.limit.C:
+			s.missing()
 		case <-s.birth:
 			again.Reset(time.Second + rand.N(4*time.Second)) // every bridge of the house does the same now
 		case <-again.C:
@@ -131,6 +149,14 @@ func stoppedTimer() *time.Timer {
 	return t
 }
 
+// open begins the work of a connection.
+func (s *session) open() {
+	s.probing = false
+	s.announce()
+	s.subscribe(s.client.o.filters())
+	s.client.out.restart()
+}
+
 func (s *session) announce() {
 	if topic := s.client.o.StateTopic; topic != "" {
 		s.front = append(s.front, job{topic: topic, payload: []byte(online), retain: true})
@@ -138,8 +164,8 @@ func (s *session) announce() {
 }
 
 // subscribe comes after "online", or the will of the session before would be read and repaired each time.
-func (s *session) subscribe() {
-	if filters := s.client.o.filters(); len(filters) > 0 {
+func (s *session) subscribe(filters map[string]byte) {
+	if len(filters) > 0 {
 		s.front = append(s.front, job{filters: filters})
 	}
 }
@@ -164,6 +190,8 @@ func (s *session) fill() {
 		var j job
 		if len(s.front) > 0 {
 			j, s.front = s.front[0], s.front[1:]
+		} else if s.probing {
+			return
 		} else if next, ok := s.client.out.next(); ok {
 			j = next
 		} else {
@@ -211,7 +239,7 @@ func (s *session) farewell() (clean bool) {
 		s.fill()
 		return s.flying == 0
 	})
-	if s.client.o.StateTopic == "" {
+	if s.client.o.StateTopic == "" || s.probing { // then it is not ours to say that the bridge is offline
 		return true
 	}
 	s.flying++

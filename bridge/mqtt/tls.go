@@ -3,6 +3,7 @@ package mqtt
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"net/url"
@@ -54,10 +55,21 @@ func (o Options) identify(conf *tls.Config) error {
 	case o.CertFile == "":
 		return errors.New("mqtt.cert_file: missing; mqtt.key_file needs its certificate")
 	}
-	cert, err := tls.LoadX509KeyPair(o.CertFile, o.KeyFile)
+	cert, err := os.ReadFile(o.CertFile)
 	if err != nil {
-		return fmt.Errorf("mqtt.cert_file, mqtt.key_file: %w", err)
+		return fmt.Errorf("mqtt.cert_file: %w", err)
 	}
-	conf.Certificates = []tls.Certificate{cert}
+	if block, _ := pem.Decode(cert); block == nil {
+		return fmt.Errorf("mqtt.cert_file: no PEM certificate in %s", o.CertFile)
+	}
+	key, err := os.ReadFile(o.KeyFile)
+	if err != nil {
+		return fmt.Errorf("mqtt.key_file: %w", err)
+	}
+	pair, err := tls.X509KeyPair(cert, key)
+	if err != nil {
+		return fmt.Errorf("mqtt.key_file: does not fit mqtt.cert_file (%w); both must be in PEM form, the key without a passphrase", err)
+	}
+	conf.Certificates = []tls.Certificate{pair}
 	return nil
 }

@@ -175,6 +175,8 @@ func TestPacer(t *testing.T) {
 		{"counted anew after stepping back", []end{{lost, 1, 0}, {lost, 1, 1}, {lost, 1, 1}, {lost, 1, 1}}, StateConnecting, 0, time.Minute, "lost"},
 		{"given up is not lost", []end{{errNoAck, 1, 0}, {errNoAck, 1, 1}, {errNoAck, 1, 1}}, StateConnecting, 0, time.Minute, "acknowledge"},
 		{"newer instance", []end{{errForeign, 1, 0}}, StateInUse, inUsePause, inUsePause, "mqtt.base_topic"},
+		{"the newer one takes its place back", []end{{errForeign, 1, 0}, {lost, 1e9, 61e9}}, StateInUse, inUsePause, inUsePause, "mqtt.base_topic"},
+		{"lost long after stepping back", []end{{errForeign, 1, 0}, {lost, time.Hour, time.Hour}}, StateConnecting, 0, 1500 * time.Millisecond, "lost"},
 		{"bad password", []end{{&RefusedError{packets.ErrRefusedBadUsernameOrPassword}, 0, 0}}, StateRefused, 0, 2e9, "mqtt.password_file"},
 		{"not authorised", []end{{&RefusedError{packets.ErrRefusedNotAuthorised}, 0, 0}}, StateRefused, 0, 2e9, "access rules"},
 		{"client id", []end{{&RefusedError{packets.ErrRefusedIDRejected}, 0, 0}}, StateRefused, 0, 2e9, "mqtt.client_id"},
@@ -250,5 +252,18 @@ func TestOutboxLeavesWhatIsOnItsWay(t *testing.T) {
 	}
 	if n != maxResults-1 {
 		t.Errorf("%d messages are left, want %d", n, maxResults-1)
+	}
+}
+
+// A twin that stepped back looks in each minute, which ends the session of the one that serves. That one must be back at
+// once each time: while it waits, commands reach nobody.
+func TestPaceOfATwinThatServes(t *testing.T) {
+	p, now := newPacer(), time.Now()
+	for i := range 10 {
+		now = now.Add(inUsePause)
+		v := p.after(&lostError{io.EOF}, inUsePause-2*time.Second, now, "bridge")
+		if v.state != StateConnecting || v.wait > 2*firstPause {
+			t.Errorf("loss %d: %+v", i, v)
+		}
 	}
 }

@@ -51,7 +51,6 @@ func (d *decoder) checkMQTT(c *Config) {
 		if !found {
 			path, text = "mqtt", fault.Error()
 		}
-		path, _, _ = strings.Cut(path, ",") // cert_file and key_file fail together
 		d.wrong(path, "%s", text)
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
-	"maps"
 	"net"
 	"net/http/httptest"
 	"os"
@@ -26,7 +25,9 @@ import (
 // mosquitto is a real broker that can be killed.
 type mosquitto struct {
 	t          *testing.T
+	dir        string // of its own, writable for it
 	conf, addr string
+	log        *lockedText
 	cmd        *exec.Cmd
 }
 
@@ -37,6 +38,20 @@ func startMosquitto(t *testing.T, persistence bool) *mosquitto {
 
 // mosquittoWith starts one with these lines and files; %DIR% in the lines is the folder of the files.
 func mosquittoWith(t *testing.T, conf string, files map[string][]byte) *mosquitto {
+	t.Helper()
+	m := newMosquitto(t)
+	for name, data := range files {
+		if err := os.WriteFile(filepath.Join(m.dir, name), data, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	m.configure(fmt.Sprintf("listener %s 127.0.0.1\n%s", m.port(), strings.ReplaceAll(conf, "%DIR%", m.dir)))
+	m.start()
+	return m
+}
+
+// newMosquitto has a port and a folder; it is to be configured and started.
+func newMosquitto(t *testing.T) *mosquitto {
 	t.Helper()
 	if _, err := exec.LookPath("mosquitto"); err != nil {
 		if os.Getenv("MOSQUITTO_REQUIRED") != "" {
@@ -61,26 +76,25 @@ func mosquittoWith(t *testing.T, conf string, files map[string][]byte) *mosquitt
 	if err := os.Chmod(dir, 0o777); err != nil {
 		t.Fatal(err)
 	}
-	_, port, _ := net.SplitHostPort(addr)
-	m := &mosquitto{t: t, conf: filepath.Join(dir, "m.conf"), addr: addr}
-	files = maps.Clone(files)
-	if files == nil {
-		files = map[string][]byte{}
-	}
-	files["m.conf"] = fmt.Appendf(nil, "listener %s 127.0.0.1\n%s", port, strings.ReplaceAll(conf, "%DIR%", dir))
-	for name, data := range files {
-		if err := os.WriteFile(filepath.Join(dir, name), data, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	m.start()
+	m := &mosquitto{t: t, dir: dir, conf: filepath.Join(dir, "m.conf"), addr: addr, log: &lockedText{}}
 	t.Cleanup(m.kill)
 	return m
+}
+
+func (m *mosquitto) port() string { return m.addr[strings.LastIndex(m.addr, ":")+1:] }
+
+// configure takes effect at the next start.
+func (m *mosquitto) configure(conf string) {
+	m.t.Helper()
+	if err := os.WriteFile(m.conf, []byte(conf), 0o644); err != nil {
+		m.t.Fatal(err)
+	}
 }
 
 func (m *mosquitto) start() {
 	m.t.Helper()
 	m.cmd = exec.Command("mosquitto", "-c", m.conf)
+	m.cmd.Stdout, m.cmd.Stderr = m.log, m.log
 	if err := m.cmd.Start(); err != nil {
 		m.t.Fatal(err)
 	}
@@ -94,7 +108,7 @@ func (m *mosquitto) start() {
 }
 
 func (m *mosquitto) kill() {
-	if m.cmd.Process.Signal(syscall.SIGKILL) == nil {
+	if m.cmd != nil && m.cmd.Process.Signal(syscall.SIGKILL) == nil {
 		_ = m.cmd.Wait()
 	}
 }

@@ -87,7 +87,7 @@ func Open(dir string, c Config) (*Source, error) {
 	s := &Source{c: c, path: filepath.Join(dir, fileName), root: root, turn: make(chan struct{}, 1)}
 	s.lock, s.out = flock.New(filepath.Join(dir, lockName)), hosts.Guard{List: c.Hosts, Via: c.Transport, Agent: c.UserAgent}
 	probe := ".probe-" + rand.Text()
-	err = cmp.Or(root.WriteFile(probe, nil, 0o600), root.Remove(probe))
+	err = cmp.Or(root.WriteFile(probe, make([]byte, 8<<10), 0o600), root.Remove(probe)) // as much as a token: the disk may be full
 	if info, missing := root.Stat(fileName); missing == nil && info.Mode().Perm()&0o077 != 0 && runtime.GOOS != "windows" {
 		c.Log.Warn("others could read token.json, now only you can; if others use this machine, log in anew", "mode", info.Mode())
 		err = cmp.Or(err, root.Chmod(fileName, 0o600))

@@ -191,10 +191,12 @@ func (s *Source) look(st state) state {
 }
 
 func (s *Source) save(st state) state {
-	st.looked, st.unsaved = time.Now(), nil
-	if err := s.write(st.tok); err != nil {
-		st.unsaved = &Error{kind: saveFailing, text: "the new token is only in memory (" + err.Error() + "): make the state folder writable before this program ends, or a new login is needed"}
+	err := s.write(st.tok)
+	if err != nil && st.unsaved == nil { // once: the log may be on the same full disk
 		s.c.Log.Error("the new token could not be saved, it is tried again", "err", err)
+	}
+	if st.looked, st.unsaved = time.Now(), nil; err != nil {
+		st.unsaved = &Error{kind: saveFailing, text: "the new token is only in memory (" + err.Error() + "): make the state folder writable before this program ends, or a new login is needed"}
 	}
 	return st
 }

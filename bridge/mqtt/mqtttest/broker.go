@@ -40,6 +40,7 @@ type Broker struct {
 	watchers  []watcher
 	login     func(clientID, username, password string) bool
 	access    func(clientID, topic string, write bool) bool
+	swallow   bool
 
 	running sync.WaitGroup // the goroutines that serve connections
 }
@@ -68,6 +69,14 @@ func (b *Broker) Authorize(f func(clientID, topic string, write bool) bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.access = f
+}
+
+// Swallow makes the broker acknowledge what clients publish from now on and pass nothing of it on, as Mosquitto does with what
+// its access rules forbid; or ends that.
+func (b *Broker) Swallow(on bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.swallow = on
 }
 
 // Listen accepts TCP connections on a loopback address, with port 0 on a free one, and returns the URL for clients.

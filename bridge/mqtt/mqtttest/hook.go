@@ -42,6 +42,12 @@ func (h *hook) OnACLCheck(cl *mochi.Client, topic string, write bool) bool {
 }
 
 func (h *hook) OnPublish(cl *mochi.Client, pk packets.Packet) (packets.Packet, error) {
+	h.broker.mu.Lock()
+	swallow := h.broker.swallow && !cl.Net.Inline
+	h.broker.mu.Unlock()
+	if swallow {
+		return pk, packets.CodeSuccessIgnore
+	}
 	h.broker.record(Message{cl.ID, pk.TopicName, string(pk.Payload), pk.FixedHeader.Retain})
 	return pk, nil
 }

@@ -1,0 +1,50 @@
+package mqtt
+
+import (
+	"fmt"
+	"time"
+)
+
+// echoTimeout is how long our own introduction may take to come back from the broker.
+const echoTimeout = 10 * time.Second
+
+// echo notices a broker that accepts us and passes nothing on. MQTT 3.1.1 has no answer for a publish that is not allowed,
+// and Mosquitto grants subscriptions that it will not serve; so the one sign that its access rules let us write and read is
+// that our introduction, of which there is no second in the world, comes back.
+type echo struct {
+	heard  chan struct{}
+	limit  *time.Timer
+	missed bool
+}
+
+func newEcho(wanted bool) *echo {
+	e := &echo{heard: make(chan struct{}, 1), limit: stoppedTimer()}
+	if wanted {
+		e.limit.Reset(echoTimeout)
+	}
+	return e
+}
+
+// missing says that the echo did not come.
+func (s *session) missing() {
+	c := s.client
+	if c.out.value(c.o.InfoTopic) == nil {
+		return // we have not introduced ourselves
+	}
+	s.echo.missed = true
+	message := fmt.Sprintf("connected, but the broker does not pass on what we publish on %q; allow the user %q in its access rules to write and read all below the base topic",
+		c.o.InfoTopic, c.o.Username)
+	c.gauge.update(func(g *Stats) { g.Message = message })
+	c.log.Warn(message)
+}
+
+// came says that it did, and after a complaint that all is well now.
+func (s *session) came() {
+	s.echo.limit.Stop()
+	if s.echo.missed {
+		s.echo.missed = false
+		s.client.gauge.update(func(g *Stats) { g.Message = "" })
+		s.client.log.Info("the broker passes on what we publish")
+		s.client.out.republish() // what was published before is lost
+	}
+}
