@@ -1,6 +1,7 @@
 package mqtt
 
 import (
+	"cmp"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -24,14 +25,24 @@ func (e *connectError) Unwrap() error { return e.err }
 // explain says why there is no connection, always in the same words: what differs from one try to the next, such as a port
 // of ours, would make each try look like news.
 func (o Options) explain(err error, encrypted bool) error {
-	text := o.certificateFault(err)
-	if text == "" {
-		text = o.networkFault(err, encrypted)
+	return &connectError{o.reason(err, encrypted), err}
+}
+
+// reason is what happened and, after a semicolon, what to do about it, as far as that is known.
+func (o Options) reason(err error, encrypted bool) string {
+	return cmp.Or(o.certificateFault(err), o.networkFault(err, encrypted),
+		strings.TrimPrefix(err.Error(), "network Error : ")) // paho's own preface
+}
+
+// fault is the reason alone, for who knows already that the way to the broker is at fault.
+func (c *Client) fault(err error) error {
+	if told, ok := errors.AsType[*connectError](err); ok {
+		return errors.New(told.text)
 	}
-	if text == "" {
-		text = strings.TrimPrefix(err.Error(), "network Error : ") // paho's own preface
+	if refused, ok := errors.AsType[*RefusedError](err); ok {
+		return refused
 	}
-	return &connectError{text, err}
+	return errors.New(c.o.reason(err, c.encrypted()))
 }
 
 // certificateFault explains what is wrong with the broker's certificate or with ours, "" if that is not it.
@@ -55,6 +66,9 @@ func (o Options) certificateFault(err error) string {
 		return ""
 	}
 	alert := strings.TrimPrefix(e.Err.Error(), "tls: ")
+	if strings.Contains(alert, "certificate") && o.CertFile == "" {
+		return "the broker wants a certificate from us (" + alert + "); set mqtt.cert_file and mqtt.key_file"
+	}
 	if strings.Contains(alert, "certificate") {
 		return "the broker does not accept our certificate (" + alert + "); set mqtt.cert_file and mqtt.key_file to one that it trusts"
 	}

@@ -59,7 +59,7 @@ func (s *session) connected(token paho.Token) error {
 			return &RefusedError{Code: code}
 		}
 	}
-	return s.client.o.explain(err, s.client.broker.Scheme == "mqtts" || s.client.broker.Scheme == "wss")
+	return s.client.o.explain(err, s.client.encrypted())
 }
 
 // pacer decides what to say and how long to wait after each connection. One goroutine owns it.

@@ -10,6 +10,8 @@ import (
 	"os"
 )
 
+func (c *Client) encrypted() bool { return c.broker.Scheme == "mqtts" || c.broker.Scheme == "wss" }
+
 // tlsConfig reads the files and returns what a connection to u needs: nil where the scheme is not encrypted.
 func (o Options) tlsConfig(u *url.URL) (*tls.Config, error) {
 	if u.Scheme != "mqtts" && u.Scheme != "wss" {
