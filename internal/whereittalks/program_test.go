@@ -136,8 +136,7 @@ func (p *program) login(code int, site string, edit func(callback string) string
 
 func (p *program) logIn() { p.t.Helper(); p.login(0, "auth.tesla.com", strings.Clone) }
 
-// run starts the bridge on a broker that has forgotten everything, and returns what stops it. p's broker is spoken to as
-// the configuration says.
+// run starts the bridge on a broker that has forgotten everything, and returns what stops it.
 func (p *program) run(config string) (stop func()) {
 	p.t.Helper()
 	if err := p.w.broker.Restart(false); err != nil {
