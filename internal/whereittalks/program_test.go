@@ -98,7 +98,7 @@ func (p *program) exits(codes []int, words ...string) {
 func (p *program) done(words ...string) { p.t.Helper(); p.exits([]int{0}, words...) }
 
 // tail is what a person would look at.
-func tail(text string) string { return text[max(0, len(text)-3000):] }
+func tail(text string) string { return text[max(0, len(text)-800):] }
 
 var loginURL = regexp.MustCompile(`https?://\S+/oauth2/v3/authorize\?\S+`)
 
