@@ -153,7 +153,11 @@ func subcommandFaults(p *program, _ *sim.CarHandle) {
 		if err := p.w.tesla.Fault(f.fault, sim.On(f.scope)); err != nil {
 			p.t.Fatal(err)
 		}
-		p.exits([]int{0, 1, 3, 4}, words...)
+		limit := patience
+		if f.fault == "hang" {
+			limit = 8 * time.Second
+		}
+		p.exitsWithin(limit, []int{0, 1, 3, 4}, words...)
 		p.w.tesla.ClearFaults()
 		if p.w.tesla.Count(f.scope, "") == before {
 			p.t.Errorf("%v never met the fault %s on %s", words, f.fault, f.scope)

@@ -70,7 +70,7 @@ func proxies() (env []string) {
 	return env
 }
 
-// command is a process of the program; it is interrupted when the context or its time, which is short, is over.
+// command is a process of the program; it is interrupted, as by a person, when the context ends.
 func (p *program) command(ctx context.Context, words ...string) *exec.Cmd {
 	cmd := p.w.home.command(append([]string{os.Getenv(binaryKey), "-log", "debug"}, words...)...)
 	timed := exec.CommandContext(ctx, cmd.Path, cmd.Args[1:]...)
@@ -83,10 +83,18 @@ func (p *program) command(ctx context.Context, words ...string) *exec.Cmd {
 	return timed
 }
 
-// exits runs a subcommand, which must end with one of the codes. One that hangs is interrupted as by a person.
+// patience is how long a person waits for a subcommand before interrupting it; much, since machines may be busy.
+const patience = time.Minute
+
+// exits runs a subcommand, which must end with one of the codes.
 func (p *program) exits(codes []int, words ...string) {
 	p.t.Helper()
-	ctx, cancel := context.WithTimeout(p.t.Context(), 10*time.Second)
+	p.exitsWithin(patience, codes, words...)
+}
+
+func (p *program) exitsWithin(limit time.Duration, codes []int, words ...string) {
+	p.t.Helper()
+	ctx, cancel := context.WithTimeout(p.t.Context(), limit)
 	defer cancel()
 	cmd := p.command(ctx, words...)
 	err := cmd.Run()
@@ -106,7 +114,7 @@ var loginURL = regexp.MustCompile(`https?://\S+/oauth2/v3/authorize\?\S+`)
 // named, and pastes where the browser ends, after what edit made of it.
 func (p *program) login(code int, site string, edit func(callback string) string) {
 	p.t.Helper()
-	ctx, cancel := context.WithTimeout(p.t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(p.t.Context(), patience)
 	defer cancel()
 	cmd := p.command(ctx, "login")
 	var said transcript
@@ -190,7 +198,7 @@ func (p *program) tell(thing, value string, retain bool) {
 // eventually waits for what another process does.
 func eventually(t *testing.T, what string, f func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(60 * time.Second)
+	deadline := time.Now().Add(2 * time.Minute)
 	for !f() {
 		if time.Now().After(deadline) {
 			t.Fatalf("never: %s", what)
