@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"net"
+	"net/http"
 	"net/url"
 	"sync"
 	"time"
@@ -36,6 +37,8 @@ func (s *session) pahoOptions(ctx context.Context) (*paho.ClientOptions, error) 
 		SetStore(paho.NewMemoryStore()).
 		SetKeepAlive(keepAlive).SetPingTimeout(pingTimeout).
 		SetConnectTimeout(connectTimeout).SetWriteTimeout(writeTimeout).
+		// Or paho asks the environment for a proxy, which would see the password of a websocket without TLS.
+		SetWebsocketOptions(&paho.WebsocketOptions{Proxy: func(*http.Request) (*url.URL, error) { return nil, nil }}).
 		SetDefaultPublishHandler(s.receive).
 		SetConnectionLostHandler(func(_ paho.Client, err error) { s.lost <- err })
 	p.SetCustomOpenConnectionFn(func(u *url.URL, p paho.ClientOptions) (net.Conn, error) {
