@@ -72,7 +72,7 @@ func (o Options) certificateFault(err error) string {
 	if strings.Contains(alert, "certificate") {
 		return "the broker does not accept our certificate (" + alert + "); set mqtt.cert_file and mqtt.key_file to one that it trusts"
 	}
-	return "the broker ended the encrypted connection (" + alert + "); compare its TLS settings, it must allow TLS 1.2 or newer"
+	return "the broker ended the encrypted connection (" + alert + "); it must allow TLS 1.2 or newer, and it may want mqtt.cert_file and mqtt.key_file"
 }
 
 // certified are the names and addresses of a certificate.

@@ -46,10 +46,10 @@ func TestReach(t *testing.T) {
 		{"authority of another", "mqtts://localhost:" + good, others, nil, StepTLS, "not signed by the authority in mqtt.ca_file; put"},
 		{"name of another", "mqtts://localhost:" + elsewhere, ours, nil, StepTLS, "is for broker.example, not for localhost; name the broker so in mqtt.url"},
 		{"address instead of a name", "mqtts://127.0.0.1:" + good, ours, nil, StepTLS, "is for localhost, not for 127.0.0.1"},
-		{"too old", "mqtts://localhost:" + old, ours, nil, StepTLS, "(protocol version not supported); compare its TLS settings"},
+		{"too old", "mqtts://localhost:" + old, ours, nil, StepTLS, "(protocol version not supported); it must allow TLS 1.2 or newer"},
 		{"no TLS there", "mqtts://127.0.0.1:" + plain, ours, nil, StepTLS, "did not answer in TLS; either the port"},
 		{"certificate wanted", "mqtts://localhost:" + mutual, ours, nil, StepLogin, "wants a certificate from us (certificate required); set mqtt.cert_file"},
-		{"certificate wanted, 1.2", "mqtts://localhost:" + mutual12, ours, nil, StepTLS, "wants a certificate from us (bad certificate); set mqtt.cert_file"},
+		{"certificate wanted, 1.2", "mqtts://localhost:" + mutual12, ours, nil, StepTLS, "(handshake failure); it must allow TLS 1.2 or newer, and it may want mqtt.cert_file"},
 		{"certificate of a stranger", "mqtts://localhost:" + mutual, ours, others, StepLogin, "does not accept our certificate (unknown certificate authority); set mqtt.cert_file"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
