@@ -26,10 +26,20 @@ import (
 type mosquitto struct {
 	t          *testing.T
 	conf, addr string
+	log        *lockedText
 	cmd        *exec.Cmd
 }
 
 func startMosquitto(t *testing.T, persistence bool) *mosquitto {
+	return startMosquittoWith(t, func(port, dir string) string {
+		return fmt.Sprintf("listener %s 127.0.0.1\nallow_anonymous true\npersistence %v\npersistence_location %s/\nautosave_interval 1\n",
+			port, persistence, dir)
+	})
+}
+
+// startMosquittoWith starts one with the configuration that conf returns. The folder is for what it names; every user may
+// write there, since Mosquitto drops its rights when started by root.
+func startMosquittoWith(t *testing.T, conf func(port, dir string) string) *mosquitto {
 	t.Helper()
 	if _, err := exec.LookPath("mosquitto"); err != nil {
 		if os.Getenv("MOSQUITTO_REQUIRED") != "" {
@@ -45,7 +55,6 @@ func startMosquitto(t *testing.T, persistence bool) *mosquitto {
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
-	// Mosquitto drops its rights when started by root; the folder must be writable for it then.
 	dir, err := os.MkdirTemp("", "mosquitto-")
 	if err != nil {
 		t.Fatal(err)
@@ -55,9 +64,8 @@ func startMosquitto(t *testing.T, persistence bool) *mosquitto {
 		t.Fatal(err)
 	}
 	_, port, _ := net.SplitHostPort(addr)
-	conf := fmt.Sprintf("listener %s 127.0.0.1\nallow_anonymous true\npersistence %v\npersistence_location %s/\nautosave_interval 1\n", port, persistence, dir)
-	m := &mosquitto{t: t, conf: filepath.Join(dir, "m.conf"), addr: addr}
-	if err := os.WriteFile(m.conf, []byte(conf), 0o644); err != nil {
+	m := &mosquitto{t: t, conf: filepath.Join(dir, "m.conf"), addr: addr, log: &lockedText{}}
+	if err := os.WriteFile(m.conf, []byte(conf(port, dir)), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	m.start()
@@ -68,6 +76,7 @@ func startMosquitto(t *testing.T, persistence bool) *mosquitto {
 func (m *mosquitto) start() {
 	m.t.Helper()
 	m.cmd = exec.Command("mosquitto", "-c", m.conf)
+	m.cmd.Stdout, m.cmd.Stderr = m.log, m.log
 	if err := m.cmd.Start(); err != nil {
 		m.t.Fatal(err)
 	}
