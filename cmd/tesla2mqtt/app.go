@@ -32,8 +32,10 @@ func (a *app) command() *cli.Command {
 			{Name: "vehicles", Action: a.vehicles, Flags: jsonFlag()},
 			{Name: "status", Action: a.status, Flags: jsonFlag()},
 			{Name: "set-amps", Action: a.setAmps},
+			{Name: "healthcheck", Action: a.healthcheck},
 			{Name: "version", Action: a.version, Flags: jsonFlag()},
 		},
+		EnableShellCompletion: true, ConfigureShellCompletionCommand: a.completion,
 		// The library would print and exit by itself.
 		ExitErrHandler: func(context.Context, *cli.Command, error) {},
 		OnUsageError:   wrongUsage,
@@ -47,7 +49,7 @@ func (a *app) command() *cli.Command {
 func jsonFlag() []cli.Flag { return []cli.Flag{&cli.BoolFlag{Name: "json"}} }
 
 func wrongUsage(_ context.Context, c *cli.Command, err error, _ bool) error {
-	return &usageError{err.Error(), "see: " + strings.TrimSuffix("tesla2mqtt "+strings.TrimPrefix(c.Name, "tesla2mqtt"), " ") + " -help"}
+	return &usageError{err.Error(), "see: " + c.FullName() + " -help"}
 }
 
 // noCommand is what runs without a subcommand, or with one that there is not.

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/urfave/cli/v3"
+
 	"tesla2mqtt/tesla"
 )
 
@@ -47,6 +49,15 @@ func quietly(err error) error {
 		return nil
 	}
 	return toldError{err}
+}
+
+// ours puts what the command line's library makes itself into our words: a help that there is not.
+func ours(err error) error {
+	const noHelpTopic = 3 // the library's exit code for it
+	if e, ok := errors.AsType[cli.ExitCoder](err); ok && e.ExitCode() == noHelpTopic {
+		return &usageError{"there is no help on that", "see: tesla2mqtt -help"}
+	}
+	return err
 }
 
 // exitCode maps what a subcommand returned.

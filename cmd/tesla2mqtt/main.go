@@ -22,7 +22,7 @@ func main() {
 // run is the program without its surroundings. It returns the exit code.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	a := &app{in: stdin, out: stdout, err: stderr, getenv: os.Getenv}
-	err := a.command().Run(ctx, args)
+	err := ours(a.command().Run(ctx, args))
 	if err != nil {
 		complain(stderr, err)
 	}

@@ -10,6 +10,8 @@ Usage:
   tesla2mqtt status [CAR]          show the charge state, without waking the car
   tesla2mqtt set-amps CAR AMPS     set the charging current, without waking the car
   tesla2mqtt refresh-token         renew the login now; rarely needed, it renews itself
+  tesla2mqtt healthcheck           ask the broker whether the bridge is well, for Docker and scripts
+  tesla2mqtt completion SHELL      print the completion for bash, zsh, fish or pwsh
   tesla2mqtt version               show version, commit and modules
 
 CAR is a VIN, the name from the configuration, or the name that the car shows.
@@ -82,6 +84,23 @@ since the first only takes the car to 5 A.
 Examples:
   tesla2mqtt set-amps model3 10
   tesla2mqtt set-amps "My Tesla" 6
+`,
+	"healthcheck": `Usage: tesla2mqtt healthcheck
+
+Reads from the broker what the running bridge last said, and ends within 8 seconds. Exit code 0 and one line if the bridge is
+connected and spoke within the last 150 seconds, even if the login or Tesla is in trouble: the line tells. Else exit code 1.
+
+Example, in a Dockerfile:
+  HEALTHCHECK --interval=60s --timeout=10s --start-period=30s CMD ["/tesla2mqtt", "healthcheck"]
+`,
+	"completion": `Usage: tesla2mqtt completion bash|zsh|fish|pwsh
+
+Prints a script that lets the shell complete subcommands and flags. That of bash needs the package bash-completion.
+
+Examples:
+  source <(tesla2mqtt completion bash)                                          # in ~/.bashrc
+  source <(tesla2mqtt completion zsh)                                           # in ~/.zshrc, after compinit
+  tesla2mqtt completion fish > ~/.config/fish/completions/tesla2mqtt.fish
 `,
 	"version": `Usage: tesla2mqtt version [-json]
 
