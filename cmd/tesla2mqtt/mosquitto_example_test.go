@@ -157,8 +157,11 @@ func TestMosquittoExample(t *testing.T) {
 	before := all.of(discovery)
 	ha.Publish("homeassistant/status", []byte("online"), false)
 	eventually(t, "the discovery comes again when Home Assistant starts", func() bool { return all.of(discovery) > before })
-	root.Publish("tesla2mqtt/bridge/state", []byte("offline"), true)
-	eventually(t, "the bridge reads its state and mends it", func() bool { return g.retained("tesla2mqtt/bridge/state") == "online" })
+	for topic, wrong := range map[string]string{"tesla2mqtt/bridge/state": "offline", "tesla2mqtt/bridge/info": "{}"} {
+		before := all.of(topic)
+		root.Publish(topic, []byte(wrong), true)
+		eventually(t, "the bridge reads "+topic+" and mends it", func() bool { return all.of(topic) >= before+2 && g.retained(topic) != wrong })
+	}
 	if err := p.command(t.Context(), "healthcheck").Run(); err != nil {
 		t.Errorf("the health check, as the bridge's user: %v\n%s", err, p.log.text())
 	}
