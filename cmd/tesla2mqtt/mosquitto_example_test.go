@@ -140,7 +140,7 @@ func (g *guarded) runExample() *process {
 func TestMosquittoExample(t *testing.T) {
 	g := startGuarded(t)
 	root, all := g.join("root", "#")
-	ha, shown := g.join("homeassistant", "tesla2mqtt/#")
+	ha, shown := g.join("homeassistant", "#")
 	p := g.runExample()
 
 	eventually(t, "the bridge knows its car", func() bool { return shown.of("tesla2mqtt/car/charge_amps") > 0 })
@@ -148,9 +148,7 @@ func TestMosquittoExample(t *testing.T) {
 	eventually(t, "the car is set", func() bool { return p.car.Amps() == 8 })
 	for _, topic := range everyTopic() {
 		eventually(t, topic+" is published", func() bool { return all.of(topic) > 0 })
-		if strings.HasPrefix(topic, "tesla2mqtt/") {
-			eventually(t, topic+" reaches Home Assistant", func() bool { return shown.of(topic) > 0 })
-		}
+		eventually(t, topic+" reaches Home Assistant", func() bool { return shown.of(topic) > 0 })
 	}
 
 	discovery := "homeassistant/device/tesla2mqtt_5YJ3E1EA7KF000001/config"
