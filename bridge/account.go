@@ -140,22 +140,11 @@ func (b *Bridge) pass(ctx context.Context, c *car, l listing) {
 
 // ourTopics lists every topic that we keep on the broker.
 func (b *Bridge) ourTopics() []string {
-	t := b.topics()
-	list := []string{t.bridge("state"), t.bridge("info"), t.bridge("health")}
-	if b.cfg.Discovery {
-		topic, _ := bridgeDiscovery(b.cfg)
-		list = append(list, topic)
-	}
 	vins := slices.AppendSeq(slices.Collect(maps.Keys(b.lost)), maps.Keys(b.cfg.Cars))
 	for _, v := range b.record.Vehicles {
 		vins = append(vins, v.VIN)
 	}
-	for _, vin := range vins {
-		if cfg, served := b.cfg.car(vin); served {
-			list = append(list, retainedTopics(b.cfg, cfg.Name, vin)...)
-		}
-	}
-	return list
+	return keptTopics(b.cfg, vins)
 }
 
 // clear removes from the broker what an earlier configuration or a car that left has put there.

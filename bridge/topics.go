@@ -1,6 +1,11 @@
 package bridge
 
-import "strings"
+import (
+	"slices"
+	"strings"
+
+	"tesla2mqtt/tesla"
+)
 
 // topics builds and takes apart the names of the MQTT contract.
 type topics struct{ base string }
@@ -40,3 +45,47 @@ func HealthTopic(base string) string { return topics{base}.bridge("health") }
 
 // BirthTopic is where Home Assistant says that it has started.
 func BirthTopic(prefix string) string { return prefix + "/status" }
+
+// things are what a command topic can name.
+var things = []tesla.Thing{tesla.ChargeAmps, tesla.ChargeLimit, tesla.Charging, tesla.ChargePort, tesla.Wake, refresh}
+
+// Written lists every topic that a bridge writes for itself, its state first, and for the cars with these VINs.
+func Written(c Config, vins []string) []string {
+	list := keptTopics(c, vins)
+	for _, vin := range vins {
+		cfg, served := c.car(vin)
+		for _, thing := range things {
+			if topic := (topics{c.BaseTopic}).result(cfg.Name, string(thing)); served && !slices.Contains(list, topic) {
+				list = append(list, topic)
+			}
+		}
+	}
+	return list
+}
+
+// Read lists the filters that a bridge subscribes to.
+func Read(c Config) []string {
+	list := []string{StateTopic(c.BaseTopic), InfoTopic(c.BaseTopic), SetFilter(c.BaseTopic)}
+	if c.Discovery {
+		list = append(list, BirthTopic(c.DiscoveryPrefix))
+	}
+	return list
+}
+
+// keptTopics lists the retained ones of Written.
+func keptTopics(c Config, vins []string) []string {
+	t := topics{c.BaseTopic}
+	list := []string{t.bridge("state"), t.bridge("info"), t.bridge("health")}
+	if c.Discovery {
+		topic, _ := bridgeDiscovery(c)
+		list = append(list, topic)
+	}
+	seen := map[string]bool{}
+	for _, vin := range vins {
+		if cfg, served := c.car(vin); served && !seen[vin] {
+			list = append(list, retainedTopics(c, cfg.Name, vin)...)
+		}
+		seen[vin] = true
+	}
+	return list
+}

@@ -20,8 +20,7 @@ const retainedWithin = 2 * time.Second
 // does not accept the login, and else says what could not be reached.
 func Fetch(ctx context.Context, o Options, topic string) ([]byte, error) {
 	got := make(chan []byte, 1)
-	o.ClientID += "-" + strings.ToLower(rand.Text()[:8])
-	o.StateTopic, o.InfoTopic, o.BirthTopic = "", "", ""
+	o = o.aside()
 	o.Subscribe = []string{topic}
 	o.Handler = func(m Message) {
 		select {
@@ -39,6 +38,14 @@ func Fetch(ctx context.Context, o Options, topic string) ([]byte, error) {
 		return nil, err
 	}
 	return s.fetch(ctx, got)
+}
+
+// aside returns the options of a tool beside a running bridge: an id of its own, no will, nothing announced or watched.
+func (o Options) aside() Options {
+	o.ClientID += "-" + strings.ToLower(rand.Text()[:8])
+	o.StateTopic, o.InfoTopic, o.BirthTopic = "", "", ""
+	o.Subscribe, o.Handler = nil, nil
+	return o
 }
 
 func (s *session) fetch(ctx context.Context, got <-chan []byte) ([]byte, error) {

@@ -15,26 +15,37 @@ import (
 // openAccount joins the login in the state folder and the API it is for. No login yet is no error; the calls will say so.
 // The caller closes the source.
 func openAccount(c *Config, log *slog.Logger) (*auth.Source, *tesla.Client, error) {
-	allowed, err := hosts.New(c.Tesla.AuthURL, c.Tesla.APIURL)
+	allowed, transport, err := teslaTransport(c, log)
 	if err != nil {
-		return nil, nil, &configError{err}
+		return nil, nil, err
 	}
 	for _, url := range allowed.Loopback() {
 		log.Warn("NOT ENCRYPTED: the login is sent to this address in plain text, as the configuration says", "url", url)
 	}
-	t := c.Tesla
-	transport, err := hosts.NewTransport(allowed, hosts.TLS{Min: t.TLSMin, Max: t.TLSMax, HTTP2: t.HTTP2, CAFile: t.CAFile})
-	if err != nil {
-		return nil, nil, &configError{err}
-	}
 	source, err := auth.Open(c.StateDir, auth.Config{
-		AuthURL: t.AuthURL, APIURL: t.APIURL, Hosts: allowed, Transport: &traced{transport, log},
-		UserAgent: "tesla2mqtt/" + version, Log: log,
+		AuthURL: c.Tesla.AuthURL, APIURL: c.Tesla.APIURL, Hosts: allowed, Transport: transport, UserAgent: userAgent, Log: log,
 	})
 	if err != nil {
 		return nil, nil, &configError{fmt.Errorf("state_dir: %w", err)}
 	}
 	return source, tesla.NewClient(source.Client(), source.APIURL), nil
+}
+
+// userAgent is what this program calls itself when it talks to Tesla.
+const userAgent = "tesla2mqtt/" + version
+
+// teslaTransport returns the hosts that may be talked to, and the way to them, as the configuration wants it.
+func teslaTransport(c *Config, log *slog.Logger) (hosts.List, http.RoundTripper, error) {
+	t := c.Tesla
+	allowed, err := hosts.New(t.AuthURL, t.APIURL)
+	if err != nil {
+		return allowed, nil, &configError{err}
+	}
+	transport, err := hosts.NewTransport(allowed, hosts.TLS{Min: t.TLSMin, Max: t.TLSMax, HTTP2: t.HTTP2, CAFile: t.CAFile})
+	if err != nil {
+		return allowed, nil, &configError{err}
+	}
+	return allowed, &traced{transport, log}, nil
 }
 
 // closeAccount is for defer: a token that could not be saved must not be lost in silence.

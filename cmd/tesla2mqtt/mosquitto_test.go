@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http/httptest"
 	"os"
@@ -31,15 +32,12 @@ type mosquitto struct {
 }
 
 func startMosquitto(t *testing.T, persistence bool) *mosquitto {
-	return startMosquittoWith(t, func(port, dir string) string {
-		return fmt.Sprintf("listener %s 127.0.0.1\nallow_anonymous true\npersistence %v\npersistence_location %s/\nautosave_interval 1\n",
-			port, persistence, dir)
-	})
+	t.Helper()
+	return mosquittoWith(t, fmt.Sprintf("allow_anonymous true\npersistence %v\npersistence_location %%DIR%%/\nautosave_interval 1\n", persistence), nil)
 }
 
-// startMosquittoWith starts one with the configuration that conf returns. The folder is for what it names; every user may
-// write there, since Mosquitto drops its rights when started by root.
-func startMosquittoWith(t *testing.T, conf func(port, dir string) string) *mosquitto {
+// mosquittoWith starts one with these lines and files; %DIR% in the lines is the folder of the files.
+func mosquittoWith(t *testing.T, conf string, files map[string][]byte) *mosquitto {
 	t.Helper()
 	if _, err := exec.LookPath("mosquitto"); err != nil {
 		if os.Getenv("MOSQUITTO_REQUIRED") != "" {
@@ -55,6 +53,7 @@ func startMosquittoWith(t *testing.T, conf func(port, dir string) string) *mosqu
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
+	// Mosquitto drops its rights when started by root; the folder must be writable for it then.
 	dir, err := os.MkdirTemp("", "mosquitto-")
 	if err != nil {
 		t.Fatal(err)
@@ -65,8 +64,15 @@ func startMosquittoWith(t *testing.T, conf func(port, dir string) string) *mosqu
 	}
 	_, port, _ := net.SplitHostPort(addr)
 	m := &mosquitto{t: t, conf: filepath.Join(dir, "m.conf"), addr: addr, log: &lockedText{}}
-	if err := os.WriteFile(m.conf, []byte(conf(port, dir)), 0o644); err != nil {
-		t.Fatal(err)
+	files = maps.Clone(files)
+	if files == nil {
+		files = map[string][]byte{}
+	}
+	files["m.conf"] = fmt.Appendf(nil, "listener %s 127.0.0.1\n%s", port, strings.ReplaceAll(conf, "%DIR%", dir))
+	for name, data := range files {
+		if err := os.WriteFile(filepath.Join(dir, name), data, 0o644); err != nil {
+			t.Fatal(err)
+		}
 	}
 	m.start()
 	t.Cleanup(m.kill)

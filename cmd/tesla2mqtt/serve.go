@@ -25,7 +25,7 @@ func serve(ctx context.Context, c *Config, log *slog.Logger) (err error) {
 		return err
 	}
 	defer closeAccount(login, &err)
-	only := flock.New(filepath.Join(c.StateDir, "run.lock"))
+	only := flock.New(filepath.Join(c.StateDir, runLock))
 	if mine, err := only.TryLock(); err != nil || !mine {
 		return &configError{fmt.Errorf("state_dir: another tesla2mqtt run uses %s; give each its own state_dir and mqtt.client_id", c.StateDir)}
 	}

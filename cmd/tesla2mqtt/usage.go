@@ -10,6 +10,7 @@ Usage:
   tesla2mqtt status [CAR]          show the charge state, without waking the car
   tesla2mqtt set-amps CAR AMPS     set the charging current, without waking the car
   tesla2mqtt refresh-token         renew the login now; rarely needed, it renews itself
+  tesla2mqtt check                 test configuration, login, Tesla and broker, and say what to do
   tesla2mqtt healthcheck           ask the broker whether the bridge is well, for Docker and scripts
   tesla2mqtt completion SHELL      print the completion for bash, zsh, fish or pwsh
   tesla2mqtt version               show version, commit and modules
@@ -19,7 +20,7 @@ CAR is a VIN, the name from the configuration, or the name that the car shows.
 Flags, before or after the subcommand:
   -config FILE   the configuration; else ./config.yaml, then /etc/tesla2mqtt/config.yaml
   -log LEVEL     debug, info, warn or error, on standard error
-  -json          for vehicles, status and version: JSON on standard output
+  -json          for vehicles, status, check and version: JSON on standard output
   -help          this text, or that of a subcommand
 
 Exit codes:
@@ -28,7 +29,7 @@ Exit codes:
 First steps:
   cp config.example.yaml config.yaml     # and set mqtt.url in it
   tesla2mqtt login
-  tesla2mqtt status
+  tesla2mqtt check
   tesla2mqtt run
 `
 
@@ -84,6 +85,15 @@ since the first only takes the car to 5 A.
 Examples:
   tesla2mqtt set-amps model3 10
   tesla2mqtt set-amps "My Tesla" 6
+`,
+	"check": `Usage: tesla2mqtt check [-json]
+
+Tests, in this order: the configuration, the state folder, the login and the clock, Tesla, and the broker with its access
+rules. It says of each thing whether it is ok, and else what to do. It changes nothing that is retained on the broker, sends
+no command, and wakes and reads no car; the bridge may go on running meanwhile. It ends within 90 seconds. With -json a list of objects with
+area, name, status (ok, warn, fail), message and fix.
+
+Exit codes: 0 nothing failed, 1 something failed, 2 wrong configuration, 3 nothing but the login failed.
 `,
 	"healthcheck": `Usage: tesla2mqtt healthcheck
 

@@ -51,7 +51,7 @@ func carLines(c *Config, cars []tesla.Vehicle) []carLine {
 		v, named := c.settings(car.VIN)
 		line := carLine{VIN: car.VIN, Name: car.Name, Alias: v.Name, Served: named || len(c.Vehicles) == 0, Commands: "possible"}
 		switch {
-		case v.Write == "none":
+		case v.Write == "none", !c.Commands.Enabled:
 			line.Commands = "off"
 		case car.SignedCommands:
 			line.Commands = "signed only"
