@@ -149,6 +149,27 @@ func (c *container) checkHealth() error {
 	return c.runc(ctx, append([]string{"exec", "tesla2mqtt"}, test[1:]...)...).Run()
 }
 
+// newVolume is an empty folder for what the image declares a volume, with the owner it has in the image.
+func (c *container) newVolume(inside string) string {
+	c.t.Helper()
+	if _, declared := c.image.config.Volumes[inside]; !declared {
+		c.t.Fatalf("the image declares no volume %s", inside)
+	}
+	info, err := os.Stat(filepath.Join(c.image.root, inside))
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	outside := filepath.Join(c.dir, filepath.Base(inside))
+	if err := os.Mkdir(outside, 0o700); err != nil {
+		c.t.Fatal(err)
+	}
+	owner := info.Sys().(*syscall.Stat_t)
+	if err := os.Chown(outside, int(owner.Uid), int(owner.Gid)); err != nil {
+		c.t.Fatal(err)
+	}
+	return outside
+}
+
 // newContainer has the configuration of examples/docker, for a broker and a Tesla on loopback, and a state folder.
 func newContainer(t *testing.T, broker *guarded, tesla *httptest.Server) *container {
 	t.Helper()
@@ -157,12 +178,7 @@ func newContainer(t *testing.T, broker *guarded, tesla *httptest.Server) *contai
 	yaml += fmt.Sprintf("tesla: {auth_url: %q, api_url: %q}\nvehicles: [{vin: 5YJ3E1EA7KF000001, name: car}]\n", tesla.URL, tesla.URL)
 	c.mount("/etc/tesla2mqtt/config.yaml", []byte(yaml))
 	c.mount("/run/secrets/tesla2mqtt-password", []byte(broker.password["tesla2mqtt"]))
-	state := filepath.Join(c.dir, "state")
-	if err := os.Mkdir(state, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	c.own(state)
-	c.mounts["/state"] = state
+	c.mounts["/state"] = c.newVolume("/state")
 	return c
 }
 
