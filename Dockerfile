@@ -11,6 +11,7 @@ USER 65532:65532
 # The login. The configuration says: state_dir: /state
 VOLUME /state
 # Healthy is a bridge that publishes to the broker. A login that Tesla refuses is told there; restarting would not mend it.
-HEALTHCHECK --interval=60s --timeout=10s --start-period=60s --retries=3 CMD ["/tesla2mqtt", "-config", "/etc/tesla2mqtt/config.yaml", "healthcheck"]
-ENTRYPOINT ["/tesla2mqtt", "-config", "/etc/tesla2mqtt/config.yaml"]
+HEALTHCHECK --interval=60s --timeout=10s --start-period=60s --retries=3 CMD ["/tesla2mqtt", "healthcheck"]
+# The configuration is /etc/tesla2mqtt/config.yaml, to be mounted.
+ENTRYPOINT ["/tesla2mqtt"]
 CMD ["run"]

@@ -93,7 +93,7 @@ func TestComposePaths(t *testing.T) {
 	}{
 		{"tesla2mqtt", "./state", "docker/config.yaml", "state_dir: ", true},
 		{"tesla2mqtt", "./secrets/tesla2mqtt-password", "docker/config.yaml", "password_file: ", false},
-		{"tesla2mqtt", "./config.yaml", "../Dockerfile", `ENTRYPOINT ["/tesla2mqtt", "-config", "`, false},
+		{"tesla2mqtt", "./config.yaml", "../Dockerfile", "# The configuration is ", false},
 		{"mosquitto", "./secrets/mosquitto-users", "mosquitto/mosquitto.conf", "password_file ", false},
 		{"mosquitto", "./examples/mosquitto", "mosquitto/mosquitto.conf", "acl_file ", false},
 		{"mosquitto", "./mosquitto", "mosquitto/mosquitto.conf", "persistence_location ", true},
@@ -105,6 +105,9 @@ func TestComposePaths(t *testing.T) {
 		if !strings.Contains(exampleFile(t, row.config), row.line+inside) {
 			t.Errorf("%s has no %q", row.config, row.line+inside)
 		}
+	}
+	if inside, _ := c.Services["tesla2mqtt"].has(c, "./config.yaml"); inside != defaultPaths[1] {
+		t.Errorf("the program would not look for its configuration in %s", inside)
 	}
 	for _, dir := range []string{"state", "secrets", "mosquitto"} {
 		if !strings.Contains(exampleFile(t, "../.gitignore"), "\n/"+dir+"/\n") && !strings.HasPrefix(exampleFile(t, "../.gitignore"), "/"+dir+"/\n") {
