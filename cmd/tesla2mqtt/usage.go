@@ -88,10 +88,10 @@ Examples:
 `,
 	"check": `Usage: tesla2mqtt check [-json]
 
-Tests, in this order: the configuration, the state folder, the login and the clock, Tesla, and the broker with its access
-rules. It says of each thing whether it is ok, and else what to do. It changes nothing that is retained on the broker, sends
-no command, and wakes and reads no car; the bridge may go on running meanwhile. It ends within 90 seconds. With -json a list of objects with
-area, name, status (ok, warn, fail), message and fix.
+Tests the configuration, the state folder, the login, the clock, Tesla, and the broker with its access rules, and says of
+each thing whether it is ok, and else what to do. It changes nothing on the broker, sends no command, and wakes and reads no
+car, so the bridge may go on running. It ends within 90 seconds. With -json a list of objects with area, name, status (ok,
+warn, fail), message and fix. warn is also for what could not be found out or tried.
 
 Exit codes: 0 nothing failed, 1 something failed, 2 wrong configuration, 3 nothing but the login failed.
 `,
