@@ -98,7 +98,7 @@ func (k *checkup) loggedIn(mqtt.Way) finding {
 
 func (k *checkup) mayWrite(r mqtt.Rights, cfg bridge.Config) {
 	all := len(r.Writable) + len(r.Unwritable) + len(r.Untried)
-	fix := fmt.Sprintf("let this user write %s/#", cfg.BaseTopic)
+	fix := fmt.Sprintf("let this user write %s/+/+ and %[1]s/+/+/result", cfg.BaseTopic) // not #, which would let it give commands
 	if cfg.Discovery {
 		fix += fmt.Sprintf(" and %s/device/+/config", cfg.DiscoveryPrefix)
 	}

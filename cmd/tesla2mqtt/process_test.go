@@ -70,6 +70,14 @@ func (p *process) logIn() {
 
 func (p *process) start() {
 	p.t.Helper()
+	p.launch()
+	eventually(p.t, "the car's state is on the broker", func() bool { return p.says("5YJ3E1EA7KF000001/charge_amps") != "" })
+	eventually(p.t, "the bridge is online", func() bool { return p.says("bridge/state") == "online" })
+}
+
+// launch starts the bridge and waits for nothing.
+func (p *process) launch() {
+	p.t.Helper()
 	p.cmd = p.command(context.Background(), "run")
 	if err := p.cmd.Start(); err != nil {
 		p.t.Fatal(err)
@@ -80,8 +88,6 @@ func (p *process) start() {
 			_ = p.cmd.Wait()
 		}
 	})
-	eventually(p.t, "the car's state is on the broker", func() bool { return p.says("5YJ3E1EA7KF000001/charge_amps") != "" })
-	eventually(p.t, "the bridge is online", func() bool { return p.says("bridge/state") == "online" })
 }
 
 func (p *process) says(topic string) string { return p.broker.Retained()["tesla2mqtt/"+topic] }
