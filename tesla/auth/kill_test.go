@@ -4,18 +4,17 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"tesla2mqtt/internal/draw"
 	"tesla2mqtt/tesla/hosts"
 )
 
@@ -66,10 +65,8 @@ func TestInvariant3KillAtAnyInstant(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("no kill -9 here")
 	}
-	kills := number(t, "AUTH_TEST_KILLS", 25)
-	seed := number(t, "AUTH_TEST_SEED", int(time.Now().UnixNano()&0xffffff))
-	t.Logf("AUTH_TEST_SEED=%d", seed)
-	random := rand.New(rand.NewPCG(uint64(seed), 0))
+	kills := draw.Count(t, "AUTH_TEST_KILLS", 25)
+	random := draw.Random(draw.Seed(t, "AUTH_TEST_SEED"), 0)
 
 	dir, tesla := t.TempDir(), newFake()
 	tesla.grace = true
@@ -146,19 +143,6 @@ func killOne(t *testing.T, at, dir string, answered chan struct{}, n int, later 
 		fmt.Sscanf(lines[len(lines)-2], "EU_refresh%d", &gen)
 	}
 	return gen
-}
-
-func number(t *testing.T, name string, otherwise int) int {
-	t.Helper()
-	text := os.Getenv(name)
-	if text == "" {
-		return otherwise
-	}
-	n, err := strconv.Atoi(text)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return n
 }
 
 // TestInvariant3WholeTemporaryFileIsTakenOver: the process was killed between writing the new token and renaming it. With a
