@@ -53,6 +53,12 @@ func (l *lockedText) text() string {
 	return l.Builder.String()
 }
 
+func (l *lockedText) forget() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.Reset()
+}
+
 func inBubble(t *testing.T, f func(w *whole)) {
 	t.Helper()
 	inBubbleOf(t, &sim.Tesla{Strict: true}, f)

@@ -70,6 +70,16 @@ func (t *Tesla) Log() []Call {
 	return slices.Clone(t.log)
 }
 
+// Forget empties what Log and Executed list, for runs that are long. Counters stay.
+func (t *Tesla) Forget() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.log = nil
+	for _, c := range t.cars {
+		c.history = nil
+	}
+}
+
 // Hosts lists, sorted, the hosts that requests were addressed to.
 func (t *Tesla) Hosts() []string {
 	t.mu.Lock()
