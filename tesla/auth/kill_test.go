@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -17,6 +18,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -76,6 +78,7 @@ type rotation struct {
 	url, dir string
 	arrived  chan struct{}
 	ended    chan time.Time
+	open     atomic.Int64 // connections
 
 	mu     sync.Mutex // guards what follows
 	random *rand.Rand
@@ -90,7 +93,16 @@ func newRotation(t *testing.T, tesla *sim.Tesla) *rotation {
 	}
 	r := &rotation{t: t, tesla: tesla, dir: t.TempDir(), arrived: make(chan struct{}, 1), ended: make(chan time.Time, 1)}
 	r.random = draw.Random(draw.Seed(t, "AUTH_TEST_SEED"), 0)
-	server := httptest.NewServer(r)
+	server := httptest.NewUnstartedServer(r)
+	server.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		switch state {
+		case http.StateNew:
+			r.open.Add(1)
+		case http.StateClosed:
+			r.open.Add(-1)
+		}
+	}
+	server.Start()
 	t.Cleanup(server.Close)
 	r.url = server.URL
 	r.logIn()
@@ -125,6 +137,7 @@ func (r *rotation) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		r.minted = append(r.minted, answer.Refresh)
 		r.mu.Unlock()
 	}
+	w.Header().Set("Connection", "close")
 	w.Header().Set("Content-Type", rec.Header().Get("Content-Type"))
 	w.Header().Set("Content-Length", strconv.Itoa(rec.Body.Len()))
 	w.WriteHeader(rec.Code)
@@ -193,8 +206,20 @@ func (r *rotation) start(env ...string) (kill func() string) {
 			r.t.Fatal(err)
 		}
 		_ = cmd.Wait() // says that it was killed
+		r.quiet()
 		lines := strings.Split(out.String(), "\n")
 		return lines[max(0, len(lines)-2)]
+	}
+}
+
+// quiet waits until Tesla has dealt with what a dead process had sent. A next start whose request overtakes it would get a
+// token that is not the newest; no program can prevent that.
+func (r *rotation) quiet() {
+	r.t.Helper()
+	for end := time.Now().Add(30 * time.Second); r.open.Load() > 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			r.t.Fatalf("%d connections of a dead process are open", r.open.Load())
+		}
 	}
 }
 
