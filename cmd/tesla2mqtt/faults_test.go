@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"iter"
 	"maps"
 	"math/rand/v2"
 	"slices"
@@ -248,12 +249,11 @@ func (f *trials) lie() string {
 
 // issued is a command that was sent, and what came of it.
 type issued struct {
-	thing    string
-	value    int
-	at       time.Time
-	life     time.Duration
-	results  []bridge.Result
-	executed bool
+	thing   string
+	value   int
+	at      time.Time
+	life    time.Duration
+	results []bridge.Result
 }
 
 // hear takes a result. It is called by the broker.
@@ -282,15 +282,7 @@ func (f *trials) finish() {
 			f.t.Errorf("command %d, %s %d, has %d results", id, c.thing, c.value, len(c.results))
 		}
 	}
-	for _, e := range f.car.Executed() {
-		f.executed++
-		f.claim(e)
-	}
-	for id, c := range f.sent {
-		if len(c.results) == 1 && c.results[0].Status == "ok" && text(c.results[0].Message) == "" && c.thing != "refresh" && !c.executed {
-			f.t.Errorf("command %d, %s %d, is said to be executed, and was not", id, c.thing, c.value)
-		}
-	}
+	f.assign(f.car.Executed())
 	if n := len(f.second.Executed()); n > 0 {
 		f.t.Errorf("the parked car executed %d commands", n)
 	}
@@ -308,30 +300,64 @@ func text(s *string) string {
 	return *s
 }
 
-// claim finds the one command that an execution belongs to. None left means that a command was executed twice.
-func (f *trials) claim(e sim.Executed) {
+// assign gives each execution to the one command that it belongs to: first to those that the car acknowledged, then to
+// those that nobody could tell of. One that is left over means that a command was executed twice.
+func (f *trials) assign(list []sim.Executed) {
 	f.t.Helper()
-	want := map[string]issued{
-		"set_charging_amps": {thing: "charge_amps", value: e.Asked}, "set_charge_limit": {thing: "charge_limit", value: e.Asked},
-		"charge_start": {thing: "charging", value: 1}, "charge_stop": {thing: "charging", value: 0},
-	}[e.Name]
-	var owner *issued
-	for i := range f.sent {
-		c := &f.sent[i]
-		if c.executed || c.thing != want.thing || c.value != want.value || e.At.Before(c.at) || len(c.results) != 1 || e.At.After(c.results[0].FinishedAt) {
+	f.executed += len(list)
+	sure := func(c issued) bool {
+		return len(c.results) == 1 && c.results[0].Status == "ok" && text(c.results[0].Message) == "" && c.thing != "refresh"
+	}
+	byAnswer := func(a, b issued) int { return a.results[0].FinishedAt.Compare(b.results[0].FinishedAt) }
+	for _, c := range slices.SortedFunc(filter(f.sent, sure), byAnswer) {
+		i := len(list) - 1
+		for i >= 0 && !c.fits(list[i]) {
+			i--
+		}
+		if i < 0 {
+			f.t.Errorf("%s %d is said to be executed at %s, and was not", c.thing, c.value, c.results[0].FinishedAt.Format(time.TimeOnly))
 			continue
 		}
-		// Of two that were on their way it belongs to the one that was answered first.
-		if s := c.results[0].Status; (s == "ok" || s == "unknown" || s == "error") && (owner == nil || c.results[0].FinishedAt.Before(owner.results[0].FinishedAt)) {
-			owner = c
+		f.punctual(c, list[i])
+		list = slices.Delete(list, i, i+1)
+	}
+	open := slices.Collect(filter(f.sent, func(c issued) bool { return len(c.results) == 1 && !sure(c) && c.maybe() }))
+	for _, e := range list {
+		i := slices.IndexFunc(open, func(c issued) bool { return c.fits(e) })
+		if i < 0 {
+			f.t.Errorf("%s %d at %s belongs to no command, or to one that was executed before", e.Name, e.Asked, e.At.Format(time.TimeOnly))
+			continue
+		}
+		f.punctual(open[i], e)
+		open = slices.Delete(open, i, i+1)
+	}
+}
+
+func filter(list []issued, keep func(issued) bool) iter.Seq[issued] {
+	return func(yield func(issued) bool) {
+		for _, c := range list {
+			if keep(c) && !yield(c) {
+				return
+			}
 		}
 	}
-	if owner != nil {
-		owner.executed = true
-		f.punctual(*owner, e)
-		return
+}
+
+// maybe tells that a command may have been executed, by its result.
+func (c issued) maybe() bool {
+	return slices.Contains([]string{"ok", "unknown", "error"}, c.results[0].Status)
+}
+
+// fits tells whether an execution can be this command's: the same thing and value, after it came and before its answer.
+func (c issued) fits(e sim.Executed) bool {
+	thing, value := map[string]string{"set_charging_amps": "charge_amps", "set_charge_limit": "charge_limit"}[e.Name], e.Asked
+	switch e.Name {
+	case "charge_start":
+		thing, value = "charging", 1
+	case "charge_stop":
+		thing, value = "charging", 0
 	}
-	f.t.Errorf("%s %d at %s belongs to no command, or to one that was executed before", e.Name, e.Asked, e.At.Format(time.TimeOnly))
+	return c.thing == thing && c.value == value && !e.At.Before(c.at) && !e.At.After(c.results[0].FinishedAt)
 }
 
 // punctual notes how late a command reached Tesla. One that waited for a car to wake up, in its own cause or with ON, has
