@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
@@ -14,7 +13,6 @@ import (
 	"time"
 
 	"tesla2mqtt/bridge"
-	"tesla2mqtt/bridge/mqtt"
 	"tesla2mqtt/internal/draw"
 	"tesla2mqtt/tesla"
 	"tesla2mqtt/tesla/sim"
@@ -64,56 +62,6 @@ func (t *tally) String() string {
 		t.kills, t.sent, t.accepted, t.results, t.executed, t.retained, t.slowest.Round(time.Millisecond))
 }
 
-// witness is another client of the broker. It sees what is said under our topics over all lives of the broker, and sends
-// commands.
-type witness struct {
-	mu      sync.Mutex
-	here    bool                // subscribed to this life of the broker
-	says    map[string]string   // what the topics say in this life
-	results map[string][]string // the different payloads that came, by id
-	offline int                 // how often the bridge was said to be offline
-	client  *mqtt.Client
-	leave   func()
-}
-
-const here = "witness/here"
-
-// attend connects to a broker that was just started, and returns when nothing can be missed any more.
-func (w *witness) attend(t *testing.T, broker *mosquitto) {
-	t.Helper()
-	w.here, w.says = false, map[string]string{}
-	client, err := mqtt.New(mqtt.Options{URL: "mqtt://" + broker.addr, ClientID: "witness", Subscribe: []string{"tesla2mqtt/#", here}, Handler: w.take})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- client.Run(ctx) }()
-	w.client, w.leave = client, func() { cancel(); <-done }
-	client.Publish(here, []byte("x"), false)
-	eventually(t, "the witness is there", func() bool { w.mu.Lock(); defer w.mu.Unlock(); return w.here })
-}
-
-func (w *witness) take(m mqtt.Message) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	topic, payload := strings.TrimPrefix(m.Topic, "tesla2mqtt/"), string(m.Payload)
-	switch {
-	case m.Topic == here:
-		w.here = true
-	case strings.HasSuffix(topic, "/result"):
-		var r bridge.Result
-		if json.Unmarshal(m.Payload, &r) == nil && !slices.Contains(w.results[r.ID], payload) {
-			w.results[r.ID] = append(w.results[r.ID], payload)
-		}
-	case topic == "bridge/state" && payload == "offline":
-		w.offline++
-	}
-	w.says[topic] = payload
-}
-
-func (w *witness) topic(name string) string { w.mu.Lock(); defer w.mu.Unlock(); return w.says[name] }
-
 // killing is one bridge beside one broker that dies again and again.
 type killing struct {
 	t       *testing.T
@@ -133,7 +81,7 @@ func newKilling(t *testing.T, random *rand.Rand, persistence bool) *killing {
 	k := &killing{t: t, random: random, supply: 32, broker: startMosquitto(t, persistence), witness: &witness{results: map[string][]string{}}}
 	k.witness.attend(t, k.broker)
 	// It will come with every subscription for as long as the broker remembers it.
-	k.witness.client.Publish("tesla2mqtt/car/charge_limit/set", []byte(`{"value":55,"id":"old"}`), true)
+	k.witness.publish("tesla2mqtt/car/charge_limit/set", `{"value":55,"id":"old"}`, true)
 	eventually(t, "the old command is retained", func() bool { return k.witness.topic("car/charge_limit/set") != "" })
 	k.car, k.log = serving(t, k.broker.addr)
 	k.await(1)
@@ -178,6 +126,7 @@ func (k *killing) run(kills int) {
 	eventually(k.t, "every accepted command is answered", func() bool {
 		return k.witness.topic("car/vehicle_state") == "offline" && k.health().Commands.Received == k.answers()
 	})
+	k.broker.kill()
 	k.witness.leave()
 }
 
@@ -257,8 +206,8 @@ func (k *killing) stream(d time.Duration) {
 		}
 		ttl := 1 + k.random.IntN(3)
 		k.lives = append(k.lives, time.Duration(ttl)*time.Second)
-		payload := fmt.Appendf(nil, `{"value":%s,"id":"%d","source":"%[2]d","ttl":%d}`, value, k.sent, ttl)
-		k.witness.client.Publish("tesla2mqtt/car/"+thing+"/set", payload, false)
+		payload := fmt.Sprintf(`{"value":%s,"id":"%d","source":"%[2]d","ttl":%d}`, value, k.sent, ttl)
+		k.witness.publish("tesla2mqtt/car/"+thing+"/set", payload, false)
 		k.sent++
 		time.Sleep(time.Duration(10+k.random.IntN(40)) * time.Millisecond)
 	}

@@ -43,9 +43,7 @@ func startMosquitto(t *testing.T, persistence bool) *mosquitto {
 		t.Fatal(err)
 	}
 	_, port, _ := net.SplitHostPort(addr)
-	// Without max_inflight_messages 0 it takes results from the bridge, and keeps them back from who listens until that has
-	// acknowledged twenty others.
-	conf := fmt.Sprintf("listener %s 127.0.0.1\nallow_anonymous true\nmax_inflight_messages 0\n", port)
+	conf := fmt.Sprintf("listener %s 127.0.0.1\nallow_anonymous true\n", port)
 	conf += fmt.Sprintf("persistence %v\npersistence_location %s/\nautosave_interval 1\nautosave_on_changes true\n", persistence, dir)
 	m := &mosquitto{t: t, conf: filepath.Join(dir, "m.conf"), addr: addr}
 	if err := os.WriteFile(m.conf, []byte(conf), 0o644); err != nil {
