@@ -31,6 +31,9 @@ func TestInvariant7AwaitedCar(t *testing.T) {
 				if res.ID != "a" {
 					t.Errorf("id %q", res.ID)
 				}
+				r.bridge.Deliver("tesla2mqtt/model3/charging/set", []byte("ON"), true)
+				r.pass(time.Second)
+				r.wantResult(r.only("charging"), "rejected", "retained")
 				r.tesla.ClearFaults()
 				r.pass(15 * time.Minute)
 				r.send("charge_amps", "8")

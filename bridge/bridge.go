@@ -247,6 +247,9 @@ func (b *Bridge) answerForAbsent(m message, now time.Time) {
 	} else if b.asked {
 		v.reason, v.message = "not_found", "the configuration names this car, but the account does not have it"
 	}
+	if m.retained {
+		v.reason, v.message = "retained", retainedWords
+	}
 	v.status = statusRejected
 	c := &car{cfg: CarConfig{Name: m.alias}, out: newCarTopics(b.cfg, m.alias, b.deps.Publisher), log: b.deps.Log}
 	req, _ := parse(m.thing, m.payload)

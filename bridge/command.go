@@ -7,6 +7,8 @@ import (
 	"tesla2mqtt/tesla"
 )
 
+const retainedWords = "the message was delivered as retained, so it may be old; clear it with: mosquitto_pub -r -n -t <topic>, and send commands without retain"
+
 // accept takes a command message: refuses it, joins it to one that is the same, or lets it wait for its turn.
 func (c *car) accept(m message, now time.Time) {
 	if len(m.payload) == 0 {
@@ -14,7 +16,7 @@ func (c *car) accept(m message, now time.Time) {
 	}
 	req, refused := parse(m.thing, m.payload)
 	if m.retained {
-		refused = refuse("retained", "the message was delivered as retained, so it may be old; clear it with: mosquitto_pub -r -n -t <topic>, and send commands without retain")
+		refused = refuse("retained", retainedWords)
 		c.log.Warn("a retained command was refused; clear it with an empty retained message", "car", c.alias(), "thing", clip(m.thing))
 	}
 	if req.id == "" {

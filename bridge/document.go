@@ -132,6 +132,12 @@ func (d Document) withState(s tesla.VehicleState) Document {
 		s = tesla.StateUnknown
 	}
 	d.VehicleState = new(string(s))
+	if s == tesla.StateAsleep && d.Charging != nil && *d.Charging {
+		// A charge has ended that nobody saw end: a car that charges does not sleep. How it ended, the next read tells.
+		d.Charging, d.ChargingState = new(false), new("unknown")
+		d.ChargerActualCurrent, d.ChargerPower = new(0), new(0.0)
+		d.ChargerVoltage, d.ChargerPhases, d.TimeToFull = nil, nil, nil
+	}
 	return d
 }
 

@@ -360,3 +360,24 @@ func TestSecondConfirmationCounts(t *testing.T) {
 		r.wantExecuted("set_charging_amps")
 	})
 }
+
+// TestASleepingCarDoesNotCharge: the end of a charge may fall into a time without reads.
+func TestASleepingCarDoesNotCharge(t *testing.T) {
+	inBubble(t, plugged(), func(r *rig) {
+		settled(r)
+		r.pass(time.Minute)
+		if got := r.retained("model3/charging"); got != "true" {
+			t.Fatalf("charging is %s at first", got)
+		}
+		r.stop()
+		r.car.Unplug()
+		r.car.Sleep()
+		r.start()
+		r.pass(time.Minute)
+		for key, want := range map[string]string{"vehicle_state": "asleep", "charging": "false", "charging_state": "unknown", "charger_power": "0", "charger_actual_current": "0"} {
+			if got := r.retained("model3/" + key); got != want {
+				t.Errorf("%s is %s, want %s", key, got, want)
+			}
+		}
+	})
+}

@@ -231,6 +231,11 @@ func (c *car) sent(p *pending, o outcome, now time.Time) {
 	}
 	if tesla.MayHaveSucceeded(o.err) {
 		p.phase, p.notBefore, p.openSince = confirming, now.Add(confirm1), now
+		// What was acknowledged before is no longer the last wish, and must not be repeated over it.
+		delete(c.acked, o.command.Thing)
+		if o.command.Thing == tesla.ChargeAmps {
+			c.resend = nil
+		}
 		c.log.Warn("nobody can tell whether the command was carried out; reads will show", "car", c.alias(), "thing", o.command.Thing, "err", o.err)
 		return
 	}
@@ -297,6 +302,9 @@ func (c *car) took(cmd tesla.Command, v verdict, now time.Time) {
 	case tesla.ChargeAmps:
 		c.doc.ChargeAmps = new(cmd.Value)
 		c.acked[tesla.ChargeAmps] = acked{cmd.Value, now}
+		if c.resend != nil {
+			c.resend.amps = cmd.Value // it was waiting while ON went ahead
+		}
 	case tesla.ChargeLimit:
 		c.doc.ChargeLimit = new(cmd.Value)
 		c.acked[tesla.ChargeLimit] = acked{cmd.Value, now}

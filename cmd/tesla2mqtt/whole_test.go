@@ -53,7 +53,19 @@ func (l *lockedText) text() string {
 	return l.Builder.String()
 }
 
+func (l *lockedText) forget() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.Reset()
+}
+
 func inBubble(t *testing.T, f func(w *whole)) {
+	t.Helper()
+	inBubbleOf(t, &sim.Tesla{Strict: true}, f)
+}
+
+// inBubbleOf is inBubble with a Tesla of another kind.
+func inBubbleOf(t *testing.T, tesla *sim.Tesla, f func(w *whole)) {
 	t.Helper()
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
@@ -61,7 +73,7 @@ func inBubble(t *testing.T, f func(w *whole)) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		w := &whole{t: t, tesla: &sim.Tesla{Strict: true}, broker: broker, dir: dir, log: &lockedText{}}
+		w := &whole{t: t, tesla: tesla, broker: broker, dir: dir, log: &lockedText{}}
 		w.car = w.tesla.Add(sim.Car{VIN: "5YJ3E1EA7KF000001", Level: 40, PluggedIn: true, Phases: 3, MaxAmps: 16, Amps: 16, BatteryKWh: 5000})
 		f(w)
 		if w.stop != nil {
@@ -175,12 +187,12 @@ func (w *whole) health() (h struct {
 // checkSecrets: not one token, code or verifier that Tesla ever saw is in the log or was published.
 func (w *whole) checkSecrets() {
 	w.t.Helper()
-	output := w.log.text()
+	var published strings.Builder
 	for _, m := range w.broker.Published() {
-		output += m.Topic + " " + m.Payload + "\n"
+		fmt.Fprintln(&published, m.Topic, m.Payload)
 	}
 	for _, secret := range w.tesla.Secrets() {
-		if strings.Contains(output, secret) {
+		if strings.Contains(w.log.text(), secret) || strings.Contains(published.String(), secret) {
 			w.t.Errorf("the secret %.12s… got out", secret)
 		}
 	}

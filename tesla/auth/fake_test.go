@@ -26,7 +26,6 @@ const home = "https://auth.tesla.com"
 type fake struct {
 	mu        sync.Mutex
 	gen       int    // of the token that is good now
-	grace     bool   // the refresh token before is good too
 	challenge string // of the login under way
 	life      int
 	answer    func(w http.ResponseWriter) bool // takes a token request over, if it is set and returns true
@@ -107,7 +106,7 @@ func (f *fake) token(w http.ResponseWriter, r *http.Request) {
 	switch r.PostForm.Get("grant_type") {
 	case "refresh_token":
 		given := r.PostForm.Get("refresh_token")
-		good = given == refreshName(f.gen) || (f.grace && given == refreshName(f.gen-1))
+		good = given == refreshName(f.gen)
 		if !good {
 			f.tooOld++
 		}

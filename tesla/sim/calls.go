@@ -70,6 +70,18 @@ func (t *Tesla) Log() []Call {
 	return slices.Clone(t.log)
 }
 
+// Forget empties what Log, Executed and Secrets list, and drops what is expired, for runs that are long. Counters stay.
+func (t *Tesla) Forget() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.log, t.secrets = nil, nil
+	maps.DeleteFunc(t.access, func(_ string, a access) bool { return time.Now().After(a.expires) })
+	maps.DeleteFunc(t.logins, func(token string, l *login) bool { return token != l.current && token != l.last })
+	for _, c := range t.cars {
+		c.history = nil
+	}
+}
+
 // Hosts lists, sorted, the hosts that requests were addressed to.
 func (t *Tesla) Hosts() []string {
 	t.mu.Lock()

@@ -256,7 +256,14 @@ func (b *Broker) Subscribe(filter string, f func(Message)) {
 	b.watchers = append(b.watchers, watcher{filter, f})
 }
 
-// Published are all messages since the start, over all restarts, in the order the broker accepted them.
+// Forget empties what Published lists, for runs that are long.
+func (b *Broker) Forget() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.published = nil
+}
+
+// Published are all messages since the start or the last Forget, over all restarts, in the order the broker accepted them.
 func (b *Broker) Published() []Message {
 	b.mu.Lock()
 	defer b.mu.Unlock()
