@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"context"
 	"time"
 
 	"tesla2mqtt/tesla"
@@ -58,8 +59,22 @@ const (
 	confirm2     = 20 * time.Second
 )
 
-// waits tells that a request of p's was sent, so that it expires no more.
-func (p *pending) waits() bool { return p.phase != queued || !p.sentAt.IsZero() }
+// within is ctx for a request of p's: the first must be out before p expires, however long it waits for the login.
+func (p *pending) within(ctx context.Context) context.Context {
+	if p.sentAt.IsZero() {
+		return tesla.Until(ctx, p.expires)
+	}
+	return ctx
+}
+
+// waits tells that p expires no more: a request of its own was sent, or that of the ON with which it rides. But a time that
+// its sender has set is kept.
+func (p *pending) waits() bool {
+	if p.phase == riding {
+		return p.req.ttl == 0
+	}
+	return p.phase != queued || !p.sentAt.IsZero()
+}
 
 // ready returns when p may take its next step. lastAmps is when amps were last sent, setPoint what the car was last
 // known to be set to; hurry skips the wait for a burst to end, but no gap.

@@ -56,9 +56,7 @@ type verdict struct {
 	applied                 any
 }
 
-func expired() verdict {
-	return verdict{status: statusExpired, message: "its time ran out before it could be sent"}
-}
+func expired() verdict { return verdict{status: statusExpired, message: tesla.ErrTooLate.Error()} }
 
 // shown is a value in the form that the thing's payloads have.
 func shown(thing tesla.Thing, value int) any {
@@ -121,6 +119,9 @@ func judge(thing tesla.Thing, value int, err error) verdict {
 			return v
 		}
 		return verdict{status: statusError, reason: "refused", message: "the car says: " + r.Reason}
+	}
+	if errors.Is(err, tesla.ErrTooLate) {
+		return expired()
 	}
 	message := err.Error()
 	if advice := tesla.Advice(err); advice != "" {

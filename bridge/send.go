@@ -103,7 +103,10 @@ func (c *car) rides(p *pending) bool {
 // dismount lets amps that waited for a wake go on.
 func (c *car) dismount(now time.Time) {
 	if amps := c.desk[tesla.ChargeAmps]; amps != nil && amps.phase == riding {
-		amps.phase, amps.looked, amps.read, amps.expires = queued, false, false, now.Add(c.cfg.Commands.TTL)
+		amps.phase, amps.looked, amps.read = queued, false, false
+		if amps.req.ttl == 0 {
+			amps.expires = now.Add(c.cfg.Commands.TTL)
+		}
 	}
 }
 
@@ -214,6 +217,7 @@ func (c *car) send(ctx context.Context, p *pending, now time.Time) bool {
 		// make the car swing (tesla-local-control#42).
 		p.below5 = p.value < 5 && c.doc.ChargeAmps != nil && *c.doc.ChargeAmps >= 5
 	}
+	ctx = p.within(ctx)
 	p.sentAt, c.lastSent, c.sentOf[p.req.thing] = now, now, now
 	if p.req.thing == tesla.ChargeAmps {
 		c.lastAmps = now
@@ -285,7 +289,7 @@ var heldAnyway = []string{"rate_limited", "login_required", "budget"}
 
 // note remembers a failure, so that the same command is not tried again too soon.
 func (c *car) note(key attempt, v verdict, now time.Time) {
-	if !slices.Contains(heldAnyway, v.reason) {
+	if v.status != statusExpired && !slices.Contains(heldAnyway, v.reason) {
 		c.failures.note(key, v, now)
 	}
 }

@@ -23,6 +23,7 @@ func (c *car) wake(ctx context.Context, p *pending, now time.Time) bool {
 	c.wakes = c.wakes.add(now)
 	// Written before the request: a crash must not let us wake the car more often than promised.
 	c.save(now)
+	ctx = p.within(ctx)
 	p.sentAt, c.lastSent = now, now
 	c.start(ctx, p, opWake, tesla.Command{Thing: tesla.Wake, Value: 1})
 	return true

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"time"
 	"unicode"
+
+	"tesla2mqtt/tesla/hosts"
 )
 
 // maxText bounds what of Tesla's words gets into an error.
@@ -149,6 +151,9 @@ func transportError(err error, post bool) *Error {
 			return &Error{Class: ErrLoginRequired, Text: clean(err.Error()), cause: err}
 		}
 		return &Error{Class: ErrTemporary, Text: clean(err.Error()), cause: err}
+	}
+	if errors.Is(err, hosts.TooLate) {
+		return &Error{Class: ErrTooLate, cause: err}
 	}
 	text := clean(err.Error())
 	if errors.Is(err, context.DeadlineExceeded) {

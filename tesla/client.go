@@ -15,6 +15,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"tesla2mqtt/tesla/hosts"
 )
 
 const (
@@ -88,6 +90,10 @@ func (c *Client) ChargeState(ctx context.Context, id int64) (ChargeState, error)
 	}
 	return state, nil
 }
+
+// Until gives what is sent with ctx an end: a command that had to wait for the login, and would reach Tesla later, is not
+// sent, and its error is ErrTooLate.
+func Until(ctx context.Context, end time.Time) context.Context { return hosts.Until(ctx, end) }
 
 // Do gives the car one command, once. A *Refusal is the car's own no. After an error for which MayHaveSucceeded holds,
 // only a read can tell what became of it. Wake returns when Tesla has taken the request; the car needs 10 to 60 s more.

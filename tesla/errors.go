@@ -22,6 +22,7 @@ var (
 	ErrWrongEndpoint   = errors.New("endpoint closed by Tesla")
 	ErrWrongRegion     = errors.New("account belongs to another region")
 	ErrRateLimited     = errors.New("too many requests")
+	ErrTooLate         = errors.New("its time ran out before it could be sent")
 	ErrTemporary       = errors.New("no proper answer from Tesla")
 	ErrRefused         = errors.New("request refused by Tesla")
 )
@@ -44,6 +45,7 @@ var advice = []struct {
 	{ErrWrongEndpoint, "an update of tesla2mqtt may be needed"},
 	{ErrWrongRegion, "check tesla.api_url, or log in at the issuer of your region"},
 	{ErrRateLimited, "try again later; reads go on by themselves when Tesla allows it"},
+	{ErrTooLate, "send it again if it is still wanted"},
 	{ErrTemporary, "try again later; reads go on by themselves"},
 }
 

@@ -92,6 +92,8 @@ func (p *pacer) after(err error, d time.Duration, now time.Time, clientID string
 	if wasLost {
 		p.forget(now)
 		p.losses = append(p.losses, now)
+	} else if !errors.Is(err, errForeign) {
+		p.losses = nil // a broker that does not even answer is away, and nobody else has our client id there
 	}
 	if d >= stableAfter {
 		p.pause.Reset()

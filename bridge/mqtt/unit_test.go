@@ -285,3 +285,16 @@ func TestPaceOfATwinThatServes(t *testing.T) {
 		}
 	}
 }
+
+// A broker that crashes again and again also loses us three times a minute, but between the crashes it does not answer. Nobody
+// else is to blame for that, and we must not stay away for a minute.
+func TestPaceOfABrokerThatCrashes(t *testing.T) {
+	p, now := newPacer(), time.Now()
+	for i := range 10 {
+		now = now.Add(5 * time.Second)
+		if v := p.after(&lostError{io.EOF}, 4*time.Second, now, "bridge"); v.state != StateConnecting {
+			t.Fatalf("loss %d: %+v", i, v)
+		}
+		p.after(errors.New("connection refused"), 0, now, "bridge")
+	}
+}

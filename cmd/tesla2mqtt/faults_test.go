@@ -361,7 +361,7 @@ func (c issued) fits(e sim.Executed) bool {
 }
 
 // punctual notes how late a command reached Tesla. One that waited for a car to wake up, in its own cause or with ON, has
-// got more time; and a token may have to be renewed first, which takes half a minute at most.
+// got more time.
 func (f *trials) punctual(c issued, e sim.Executed) {
 	f.t.Helper()
 	arrived := e.At
@@ -380,9 +380,7 @@ func (f *trials) punctual(c issued, e sim.Executed) {
 	}
 	f.latest = max(f.latest, late)
 	f.t.Logf("%s %d reached Tesla %s after its expiry, at %s", c.thing, c.value, late, arrived.Format(time.TimeOnly))
-	if late > 30*time.Second {
-		f.t.Error("that is too late")
-	}
+	f.t.Error("that is too late")
 }
 
 func (f *trials) woken(from, to time.Time) bool {

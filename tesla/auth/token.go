@@ -50,7 +50,7 @@ func (s *Source) salvage() {
 	}
 	old, none := s.read(fileName) // without one this was no renewal, or the owner has deleted it
 	if t, fault := s.read(fileName + atomicfile.Suffix); fault == nil && none == nil && t.Obtained.After(old.Obtained) {
-		s.save(state{tok: t})
+		_ = s.root.Rename(fileName+atomicfile.Suffix, fileName) // if that fails, the next start tries again
 	}
 } // the first put gives the lock up
 
@@ -149,7 +149,7 @@ func (s *Source) update(ctx context.Context, refused secret.Text, login *grant) 
 	} else if st = s.look(st); login == nil && !st.due(refused) {
 		return nil // another process has done it
 	} else {
-		t, fault = s.request(ctx, *cmp.Or(login, &grant{issuer: st.tok.Issuer, refresh: st.tok.Refresh}))
+		t, fault = s.request(*cmp.Or(login, &grant{issuer: st.tok.Issuer, refresh: st.tok.Refresh}))
 	}
 	if fault == nil {
 		if st = (state{tok: t}); refused.Reveal() != "" {
@@ -207,8 +207,8 @@ type grant struct {
 }
 
 // request asks exactly once. It does not end with its caller: the answer may hold the only good refresh token.
-func (s *Source) request(ctx context.Context, g grant) (token, *Error) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
+func (s *Source) request(g grant) (token, *Error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	ctx = context.WithValue(ctx, oauth2.HTTPClient, hosts.Client(func(r *http.Request) (*http.Response, error) {
 		answer, err := s.out.Send(r.Clone(r.Context()))
@@ -217,14 +217,13 @@ func (s *Source) request(ctx context.Context, g grant) (token, *Error) {
 		}
 		return answer, err
 	}))
-	asked := time.Now()
-	var t *oauth2.Token
-	var err error
-	if g.code.Reveal() != "" {
-		t, err = endpoint(g.issuer).Exchange(ctx, g.code.Reveal(), oauth2.VerifierOption(g.verifier.Reveal()))
-	} else {
-		t, err = endpoint(g.issuer).TokenSource(ctx, &oauth2.Token{RefreshToken: g.refresh.Reveal()}).Token()
+	conf, proof := endpoint(g.issuer), oauth2.VerifierOption(g.verifier.Reveal())
+	ask := conf.TokenSource(ctx, &oauth2.Token{RefreshToken: g.refresh.Reveal()}).Token
+	if code := g.code.Reveal(); code != "" {
+		ask = func() (*oauth2.Token, error) { return conf.Exchange(ctx, code, proof) }
 	}
+	asked := time.Now()
+	t, err := ask()
 	if err != nil || t.RefreshToken == "" {
 		return token{}, explain(err)
 	}

@@ -2,10 +2,12 @@ package hosts
 
 import (
 	"cmp"
+	"context"
 	"crypto/tls"
 	"errors"
 	"net"
 	"net/http"
+	"time"
 )
 
 // Guard sends requests to listed hosts only, and refuses all others before anything is sent.
@@ -15,11 +17,25 @@ type Guard struct {
 	Agent string // the User-Agent
 }
 
+type until struct{}
+
+// Until gives the requests made with ctx an end, after which they are refused instead of sent: what waits for a token, or for
+// its second try with a new one, may come too late. What was sent before is not cut off.
+func Until(ctx context.Context, end time.Time) context.Context {
+	return context.WithValue(ctx, until{}, end)
+}
+
+// TooLate is the refusal of a request that came after its end.
+const TooLate = Refusal("its time ran out before it could be sent")
+
 // Send is like RoundTrip, but may change r, which must be the caller's own copy. The body is read anew from GetBody if there
 // is one, so that a request can be sent again.
 func (g Guard) Send(r *http.Request) (*http.Response, error) {
 	if !g.List.Allows(r.URL) {
 		return nil, Refusal(r.URL.Scheme + "://" + r.URL.Host + " is not on the list of hosts, nothing was sent: see auth_url and api_url")
+	}
+	if end, has := r.Context().Value(until{}).(time.Time); has && !time.Now().Before(end) {
+		return nil, TooLate
 	}
 	if r.GetBody != nil {
 		body, err := r.GetBody()
