@@ -116,21 +116,31 @@ func madeUp(minute float64) float64 {
 
 // sums is what a day came to, in kWh.
 type sums struct {
-	offered float64 // spare, as far as the car could have taken it
-	solar   float64 // of it, into the car
-	bought  float64 // for the car
-	storm   float64 // the longest time with more than 1 kW bought for it, in minutes
-	starts  int
+	sun    float64 // spare, up to the most that the car can take
+	usable float64 // of it, while it was as much as the least that the flow sets
+	solar  float64 // sun into the car
+	bought float64 // for the car
+	storm  float64 // the longest time with more than 1 kW bought for it, in minutes
+	starts int
 }
 
-// sum adds up the samples; most is what the car can take, in W.
-func sum(seen []sample, most float64) sums {
+// Three phases of 230 V: the least that the flow sets, and the most that the car can take, in W.
+const (
+	least = 5 * 3 * 230
+	most  = 16 * 3 * 230
+)
+
+// sum adds up the samples.
+func sum(seen []sample) sums {
 	var s sums
 	since, charging := -1.0, false
 	for i := 1; i < len(seen); i++ {
 		now, hours := seen[i], (seen[i].at-seen[i-1].at)/60
 		spare := max(0, now.spare)
-		s.offered += min(most, spare) * hours / 1000
+		s.sun += min(most, spare) * hours / 1000
+		if spare >= least {
+			s.usable += min(most, spare) * hours / 1000
+		}
 		s.solar += min(now.drawn, spare) * hours / 1000
 		s.bought += max(0, now.drawn-spare) * hours / 1000
 		switch {

@@ -179,6 +179,12 @@ func (w *world) startRed() {
 		answer, err := http.Get(editor + "/settings")
 		return err == nil && answer.Body.Close() == nil && answer.StatusCode == http.StatusOK
 	})
+	w.deploy()
+}
+
+// deploy gives Node-RED the flow, as its editor does on a full deploy.
+func (w *world) deploy() {
+	w.t.Helper()
 	body, err := json.Marshal(w.flow())
 	if err != nil {
 		w.t.Fatal(err)
@@ -242,4 +248,17 @@ func (w *world) since(at time.Time) []command {
 		}
 	}
 	return nil
+}
+
+// answered tells that every command seen has its result, the last one on amps for this value.
+func (w *world) answered(amps float64) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var last any
+	for _, r := range w.got {
+		if r.Thing == "charge_amps" {
+			last = r.Requested
+		}
+	}
+	return len(w.got) == len(w.sent) && last == amps
 }
