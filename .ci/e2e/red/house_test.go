@@ -20,7 +20,7 @@ type house struct {
 
 	mu     sync.Mutex
 	spare  func(minute float64) float64 // W that the roof gives and the house does not need
-	silent bool                         // the meter's cable is out
+	broken bool                         // the meter says words
 	began  time.Time
 	seen   []sample
 }
@@ -60,9 +60,11 @@ func (h *house) measure() {
 	s := sample{at: h.minute(), drawn: 1000 * h.w.car.Drawn(), charging: h.w.car.Charging()}
 	s.spare = h.spare(s.at)
 	h.seen = append(h.seen, s)
-	if !h.silent {
-		h.w.client.Publish("home/grid/power", strconv.AppendFloat(nil, math.Round(s.drawn-s.spare), 'f', 0, 64), false)
+	reading := strconv.FormatFloat(math.Round(s.drawn-s.spare), 'f', 0, 64)
+	if h.broken {
+		reading = "unavailable"
 	}
+	h.w.client.Publish("home/grid/power", []byte(reading), false)
 }
 
 // change is for what happens to the house.

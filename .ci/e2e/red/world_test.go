@@ -250,6 +250,13 @@ func (w *world) since(at time.Time) []command {
 	return nil
 }
 
+// seen is since, once at least so many have reached us: we hear of a command after the bridge does.
+func (w *world) seen(t *testing.T, at time.Time, least int) []command {
+	t.Helper()
+	await(t, fmt.Sprintf("%d commands", least), 10*time.Second, func() bool { return len(w.since(at)) >= least })
+	return w.since(at)
+}
+
 // answered tells that every command seen has its result, the last one on amps for this value.
 func (w *world) answered(amps float64) bool {
 	w.mu.Lock()
