@@ -104,8 +104,8 @@ func (c *car) enqueue(p *pending, now time.Time) {
 	if old := c.desk[p.req.thing]; old != nil {
 		c.replace(old, p, now)
 	}
-	if p.req.thing == tesla.ChargeAmps {
-		c.resend = nil
+	if p.req.thing == tesla.ChargeAmps && c.resend != nil {
+		c.resend.amps = 0
 	}
 	if isStop(p.req.thing, p.value) {
 		c.resend = nil

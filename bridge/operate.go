@@ -240,7 +240,7 @@ func (c *car) startSeen(read tesla.ChargeState, now time.Time) {
 	}
 	want := c.resend.amps
 	c.resend = nil
-	if read.ChargeAmps == nil || sameAmps(*read.ChargeAmps, want) || c.desk[tesla.ChargeAmps] != nil {
+	if want == 0 || read.ChargeAmps == nil || sameAmps(*read.ChargeAmps, want) || c.desk[tesla.ChargeAmps] != nil {
 		return
 	}
 	c.desk[tesla.ChargeAmps] = &pending{

@@ -79,3 +79,28 @@ func TestCarThatLeftIsForgottenAtTheNextStart(t *testing.T) {
 		}
 	})
 }
+
+// TestAmpsThatComeAfterTheStart: a sender whose messages overtake each other. What is repeated after the start is the
+// newer wish, not the one from before.
+func TestAmpsThatComeAfterTheStart(t *testing.T) {
+	for _, atFive := range []bool{false, true} {
+		car := plugged()
+		car.Stopped, car.StartsAtFive = true, atFive
+		inBubble(t, car, func(r *rig) {
+			settled(r)
+			r.send("charge_amps", "10")
+			r.pass(time.Minute)
+			r.send("charging", "ON")
+			r.send("charge_amps", "11")
+			r.pass(2 * time.Minute)
+			if r.car.Amps() != 11 {
+				t.Errorf("starts at five %v: the car charges at %d, want 11", atFive, r.car.Amps())
+			}
+			want := []string{"set_charging_amps", "charge_start", "set_charging_amps"}
+			if atFive {
+				want = append(want, "set_charging_amps")
+			}
+			r.wantExecuted(want...)
+		})
+	}
+}

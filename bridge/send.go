@@ -313,14 +313,22 @@ func (c *car) took(cmd tesla.Command, v verdict, now time.Time) {
 		c.doc.ChargeLimit = new(cmd.Value)
 		c.acked[tesla.ChargeLimit] = acked{cmd.Value, now}
 	case tesla.Charging:
-		a, known := c.acked[tesla.ChargeAmps]
-		if cmd.Value == tesla.On && known && now.Sub(a.at) < resendMemory {
-			c.resend = &resend{a.value, now.Add(resendWindow)}
+		if cmd.Value == tesla.On {
+			c.resend = &resend{c.wishedAmps(now), now.Add(resendWindow)}
 		}
 	}
 	clear(c.judged)
 	c.unsaved = true
 	c.readSoon(now)
+}
+
+// wishedAmps is the set point of the last hour, 0 if there is none or a newer wish waits.
+func (c *car) wishedAmps(now time.Time) int {
+	a, known := c.acked[tesla.ChargeAmps]
+	if !known || now.Sub(a.at) >= resendMemory || c.desk[tesla.ChargeAmps] != nil {
+		return 0
+	}
+	return a.value
 }
 
 // forgive forgets failures with this reason, or all of them, since what caused them has changed.
