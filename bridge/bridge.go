@@ -56,8 +56,9 @@ type Bridge struct {
 	listError   error
 	asked       bool
 	unknownCars int64
-	lost        map[string]bool // VINs that left the account
-	cleared     map[string]bool // topics that were cleared
+	lost        map[string]bool  // VINs that left the account
+	cleared     map[string]bool  // topics that were cleared
+	sweep       <-chan time.Time // when the rest of them is to be, nil for never
 	gist        string
 	saidInfo    string
 	running     sync.WaitGroup
@@ -142,6 +143,8 @@ func (b *Bridge) Run(ctx context.Context) {
 		case l := <-b.listed:
 			b.reconcile(ctx, l)
 			b.publishHealth(time.Now(), false)
+		case <-b.sweep:
+			b.unpublish(func(string) bool { return true })
 		case <-b.deps.Changes:
 			b.publishHealth(time.Now(), true)
 		case <-ticker.C:
