@@ -46,6 +46,11 @@ func discovered(topics map[string]string) (list []shown, err error) {
 			if err := json.Unmarshal([]byte(payload), &d); err != nil {
 				return nil, fmt.Errorf("%s: %w", topic, err)
 			}
+			for key, c := range d.Components {
+				if c.UniqueID == "" { // named only to be removed
+					delete(d.Components, key)
+				}
+			}
 			list = append(list, d)
 		}
 	}

@@ -205,7 +205,10 @@ func (c *client) call(kind string, fields map[string]any, into any) error {
 // act calls an action (a "service") on an entity.
 func (c *client) act(action, entityID string, data map[string]any) error {
 	domain, name, _ := strings.Cut(action, ".")
-	fields := map[string]any{"domain": domain, "service": name, "service_data": data}
+	fields := map[string]any{"domain": domain, "service": name}
+	if data != nil {
+		fields["service_data"] = data
+	}
 	if entityID != "" {
 		fields["target"] = map[string]any{"entity_id": entityID}
 	}

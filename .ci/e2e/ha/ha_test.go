@@ -18,6 +18,7 @@ config:
 recorder: {commit_interval: 1}
 history:
 energy:
+input_boolean: {solar: {name: Solar charging}}
 automation: !include automations.yaml
 logger:
   default: warning
@@ -33,7 +34,12 @@ func TestHomeAssistant(t *testing.T) {
 		test func(t *testing.T, w *world)
 	}{
 		{"Entities", entities},
-		{"LogIsClean", func(t *testing.T, w *world) { w.clean(t) }},
+		{"Commands", commands},
+		{"Restarts", restarts},
+		{"Lifecycle", lifecycle},
+		{"Solar", solar},
+		{"Energy", energy},
+		{"LogIsClean", func(t *testing.T, w *world) { w.clean(t, "the connection was lost") }},
 	} {
 		if !t.Run(part.name, func(t *testing.T) { part.test(t, w) }) {
 			break // what follows would only tell the same again
@@ -46,7 +52,7 @@ func newWorld(t *testing.T) *world {
 	if root == "" {
 		t.Skip("run by .ci/e2e/homeassistant")
 	}
-	w := &world{t: t, root: root, ha: &client{}}
+	w := &world{t: t, began: time.Now(), root: root, ha: &client{}}
 	var err error
 	if w.dir, err = os.MkdirTemp(filepath.Join(root, "tmp"), "e2e"); err != nil {
 		t.Fatal(err)

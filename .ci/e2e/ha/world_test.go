@@ -28,6 +28,7 @@ const (
 // program in a process of its own, the broker and Home Assistant in a Debian of their own.
 type world struct {
 	t     *testing.T
+	began time.Time
 	root  string // that Debian
 	dir   string // files of this run, below root
 	tesla *sim.Tesla
