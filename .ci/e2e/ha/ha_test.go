@@ -20,10 +20,7 @@ history:
 energy:
 input_boolean: {solar: {name: Solar charging}}
 automation: !include automations.yaml
-logger:
-  default: warning
-  # It is here that the voice assistant, which is not installed, says so at length.
-  filters: {homeassistant.setup: [".*assist_.*"]}
+logger: {default: warning}
 `
 
 // TestHomeAssistant is one story: each part goes on with what the ones before have left.
@@ -38,6 +35,7 @@ func TestHomeAssistant(t *testing.T) {
 		{"Restarts", restarts},
 		{"Lifecycle", lifecycle},
 		{"Solar", solar},
+		{"Dashboard", dashboard},
 		{"Energy", energy},
 		{"LogIsClean", func(t *testing.T, w *world) { w.clean(t, "the connection was lost") }},
 	} {

@@ -169,7 +169,7 @@ func solar(t *testing.T, w *world) {
 	}
 	follows("switched off: charges as usual", 9700, true, 16)
 	t.Logf("%d commands in all", len(car.Executed())-first)
-	if n := len(car.Executed()) - first; n > 30 {
+	if n := len(car.Executed()) - first; n > 40 {
 		t.Errorf("%d commands are a storm", n)
 	}
 }
