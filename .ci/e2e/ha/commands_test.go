@@ -26,6 +26,9 @@ func commands(t *testing.T, w *world) {
 		return differ("charging", car.Charging(), true)
 	})
 	w.command(t, "model3", "button.press", "button.tesla_model3_refresh", nil, "ok refresh PRESS", nil)
+	w.command(t, "model3", "mqtt.publish", "", map[string]any{
+		"topic": "tesla2mqtt/model3/charge_amps/set", "payload": `{"value": 9, "ttl": 20, "id": "noon", "source": "my automation"}`,
+	}, "ok charge_amps 9", func() string { return differ("amps", car.Amps(), 9) })
 	w.awaitAgreement(t, writable, sleeper, signed)
 
 	// Amps never wake a car, and the refusal says why.

@@ -50,7 +50,7 @@ func newWorld(t *testing.T) *world {
 	if root == "" {
 		t.Skip("run by .ci/e2e/homeassistant")
 	}
-	w := &world{t: t, began: time.Now(), root: root, ha: &client{}}
+	w := &world{t: t, began: time.Now(), dawn: time.Now(), root: root, ha: &client{}}
 	var err error
 	if w.dir, err = os.MkdirTemp(filepath.Join(root, "tmp"), "e2e"); err != nil {
 		t.Fatal(err)

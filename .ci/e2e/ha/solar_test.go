@@ -108,6 +108,7 @@ func (w *world) at(t *testing.T, place string) {
 func solar(t *testing.T, w *world) {
 	car := w.cars[writable]
 	w.command(t, "model3", "switch.turn_off", "switch.tesla_model3_charging", nil, "ok charging OFF", nil)
+	w.dawn = time.Now()
 	w.at(t, "home")
 	m := w.startMeter(t)
 	defer m.close()

@@ -28,9 +28,10 @@ const (
 // program in a process of its own, the broker and Home Assistant in a Debian of their own.
 type world struct {
 	t     *testing.T
-	began time.Time
-	root  string // that Debian
-	dir   string // files of this run, below root
+	began time.Time // of this run
+	dawn  time.Time // of the solar test's day
+	root  string    // that Debian
+	dir   string    // files of this run, below root
 	tesla *sim.Tesla
 	cars  map[string]*sim.CarHandle
 	url   string // the simulated Tesla's
