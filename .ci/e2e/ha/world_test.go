@@ -1,8 +1,6 @@
 package ha
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
 	"net"
 	"net/http/httptest"
@@ -184,26 +182,6 @@ func (w *world) retained() map[string]string {
 		topics[topic] = payload
 	}
 	return topics
-}
-
-// send publishes as a program beside Home Assistant would.
-func (w *world) send(topic, payload string) {
-	w.t.Helper()
-	if out, err := exec.Command("chroot", w.root, "mosquitto_pub", "-q", "1", "-t", topic, "-m", payload).CombinedOutput(); err != nil {
-		w.t.Fatalf("mosquitto_pub: %v: %s", err, out)
-	}
-}
-
-// document decodes a JSON object with its numbers as they were written.
-func document(t *testing.T, payload string) map[string]any {
-	t.Helper()
-	decoder := json.NewDecoder(bytes.NewReader([]byte(payload)))
-	decoder.UseNumber()
-	var d map[string]any
-	if err := decoder.Decode(&d); err != nil {
-		t.Fatalf("%v in %q", err, payload)
-	}
-	return d
 }
 
 // await looks until complain has nothing to say any more.
