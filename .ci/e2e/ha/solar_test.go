@@ -104,6 +104,17 @@ func (w *world) at(t *testing.T, place string) {
 	}
 }
 
+// follows waits until the car does what the sun allows.
+func (m *meter) follows(t *testing.T, what string, sun int64, charging bool, amps int) {
+	t.Helper()
+	m.sun.Store(sun)
+	car, began := m.w.cars[writable], time.Now()
+	await(t, what, 40*time.Second, func() string {
+		return differ("charging", car.Charging(), charging) + differ("amps", car.Amps(), amps)
+	})
+	t.Logf("%-38s %5d W: charging %-5t %2d A after %4.1f s", what, sun, charging, amps, time.Since(began).Seconds())
+}
+
 // solar: half an hour of sun with a kettle, a cloud and a broken meter; the car's amps follow.
 func solar(t *testing.T, w *world) {
 	car := w.cars[writable]
@@ -123,56 +134,51 @@ func solar(t *testing.T, w *world) {
 	if car.Charging() {
 		t.Error("it charges without sun")
 	}
-	follows := func(what string, sun int64, charging bool, amps int) {
-		t.Helper()
-		m.sun.Store(sun)
-		began := time.Now()
-		await(t, what, 40*time.Second, func() string {
-			return differ("charging", car.Charging(), charging) + differ("amps", car.Amps(), amps)
-		})
-		t.Logf("%-38s %5d W: charging %-5t %2d A after %4.1f s", what, sun, charging, amps, time.Since(began).Seconds())
-	}
-	follows("the sun is out", 6300, true, 8) // (6300-400)/690 is 8.6
-	follows("more of it", 9700, true, 13)    // 13.5
-	follows("less of it", 4100, true, 5)     // 5.4
-	follows("and again", 6500, true, 8)      // 8.8
+	m.follows(t, "the sun is out", 6300, true, 8) // (6300-400)/690 is 8.6
+	m.follows(t, "more of it", 9700, true, 13)    // 13.5
+	m.follows(t, "less of it", 4100, true, 5)     // 5.4
+	m.follows(t, "and again", 6500, true, 8)      // 8.8
 	stops := w.count(writable, "charge_stop")
 	m.house.Store(2400)
 	m.pass(t, 6)
 	m.house.Store(400)
 	m.sun.Store(700)
 	m.pass(t, 12)
-	follows("after a kettle and a cloud", 8300, true, 11) // 11.4
+	m.follows(t, "after a kettle and a cloud", 8300, true, 11) // 11.4
 	if n := w.count(writable, "charge_stop"); n != stops {
 		t.Errorf("a kettle and a cloud have stopped it %d times", n-stops)
 	}
 	m.silent.Store(true)
-	follows("the meter is silent", 8300, true, 5)
-	follows("and remains so: amps left behind", 8300, false, 16)
+	m.follows(t, "the meter is silent", 8300, true, 5)
+	m.follows(t, "and remains so: amps left behind", 8300, false, 16)
 	m.silent.Store(false)
-	follows("the meter is back", 8300, true, 11)
-	follows("the evening: amps left behind", 200, false, 16)
-	follows("the next morning", 5600, true, 7) // 7.5
-
-	sent := len(car.Executed())
-	w.at(t, "not_home")
-	m.sun.Store(9700)
-	m.pass(t, 25)
-	if n := len(car.Executed()); n != sent {
-		t.Errorf("%d commands for a car that is not at home", n-sent)
-	}
-	w.at(t, "home")
-	await(t, "at home again, in the next minute", 75*time.Second, func() string {
-		return differ("amps", w.ha.state("number.tesla_model3_charge_amps"), "13")
-	})
-	if err := w.ha.act("input_boolean.turn_off", "input_boolean.solar", nil); err != nil {
-		t.Fatal(err)
-	}
-	follows("switched off: charges as usual", 9700, true, 16)
+	m.follows(t, "the meter is back", 8300, true, 11)
+	m.follows(t, "the evening: amps left behind", 200, false, 16)
+	m.follows(t, "the next morning", 5600, true, 7) // 7.5
+	m.away(t)
 	t.Logf("%d commands in all", len(car.Executed())-first)
 	if n := len(car.Executed()) - first; n > 40 {
 		t.Errorf("%d commands are a storm", n)
 	}
+}
+
+// away: the car is not at home, comes back, and is no longer to be steered.
+func (m *meter) away(t *testing.T) {
+	sent := len(m.w.cars[writable].Executed())
+	m.w.at(t, "not_home")
+	m.sun.Store(9700)
+	m.pass(t, 25)
+	if n := len(m.w.cars[writable].Executed()); n != sent {
+		t.Errorf("%d commands for a car that is not at home", n-sent)
+	}
+	m.w.at(t, "home")
+	await(t, "at home again, in the next minute", 75*time.Second, func() string {
+		return differ("amps", m.w.ha.state("number.tesla_model3_charge_amps"), "13")
+	})
+	if err := m.w.ha.act("input_boolean.turn_off", "input_boolean.solar", nil); err != nil {
+		t.Fatal(err)
+	}
+	m.follows(t, "switched off: charges as usual", 9700, true, 16)
 }
 
 // count tells how often a command took effect on a car.
