@@ -156,11 +156,22 @@ func setOf(list []string) map[string]bool {
 	return set
 }
 
-// clear removes from the broker what an earlier configuration or a car that left has put there.
+// sweepGap is the time that Home Assistant gets to forget a device before the topics that its entities read are cleared: it
+// logs an empty state as an error, and so it does for a car that got another name until it has learnt of the new topics.
+const sweepGap = 5 * time.Second
+
+// clear removes from the broker what an earlier configuration or a car that left has put there: what shows a car in Home
+// Assistant at once, the rest when Run sweeps.
 func (b *Bridge) clear() {
+	b.unpublish(isDiscovery)
+	b.sweep = time.After(sweepGap)
+}
+
+// unpublish clears the topics that are no longer ours, if they are such.
+func (b *Bridge) unpublish(such func(topic string) bool) {
 	ours := setOf(b.ourTopics())
 	for _, topic := range b.record.Topics {
-		if !ours[topic] && !b.cleared[topic] {
+		if !ours[topic] && !b.cleared[topic] && such(topic) {
 			b.cleared[topic] = true
 			b.deps.Log.Info("a topic of ours is no longer used and is cleared", "topic", topic)
 			b.publish(topic, nil)

@@ -57,11 +57,12 @@ type Bridge struct {
 	listError   error
 	asked       bool
 	unknownCars int64
-	lost        map[string]bool // VINs that left the account
-	cleared     map[string]bool // topics that were cleared
-	login       string          // the status of the login that bridge/health said last
-	healthAt    time.Time       // when it did
-	later       *time.Timer     // for news that came too soon after
+	lost        map[string]bool  // VINs that left the account
+	cleared     map[string]bool  // topics that were cleared
+	sweep       <-chan time.Time // when the rest of them is to be, nil for never
+	login       string           // the status of the login that bridge/health said last
+	healthAt    time.Time        // when it did
+	later       *time.Timer      // for news that came too soon after
 	saidInfo    string
 	running     sync.WaitGroup
 }
@@ -153,6 +154,8 @@ func (b *Bridge) Run(ctx context.Context) {
 		case l := <-b.listed:
 			b.reconcile(ctx, l)
 			b.news(time.Now())
+		case <-b.sweep:
+			b.unpublish(func(string) bool { return true })
 		case <-b.deps.Changes:
 			b.news(time.Now())
 		case <-b.later.C:

@@ -140,9 +140,14 @@ func (c Config) discovery(id string, config haConfig) (topic string, payload []b
 }
 
 // numberMax is the highest charging current, in A, that Home Assistant offers. It is never below the present set point,
-// which would be logged as an error at each update, and never as low as the minimum. What is really allowed is bound's
-// decision.
-func numberMax(d device) int { return max(d.Amps, d.AmpsMax, 6) }
+// which would show as unknown and be logged as an error at each update, and never as low as the minimum. A car that was
+// never read may turn out to be at any value. What is really allowed is bound's decision.
+func numberMax(d device) int {
+	if d.Amps == 0 && d.AmpsMax == 0 {
+		return haSlider
+	}
+	return max(d.Amps, d.AmpsMax, 6)
+}
 
 func haCarID(vin string) string { return "tesla2mqtt_" + haToken(vin) }
 

@@ -92,11 +92,12 @@ var haReadings = []haComponent{
 }
 
 // haReadOnly shows what a car without commands cannot be told. The keys differ from those of the commands, because a
-// component that changes its platform leaves the old entity behind.
+// component that changes its platform leaves the old entity behind. What was once set is no measurement: statistics of it
+// would outlive the entity when the car takes commands again, and Home Assistant complain of them.
 var haReadOnly = []haComponent{
 	{key: "charging_readonly", Platform: haBinary, Name: "Charging", DeviceClass: "battery_charging", Template: haValue("charging")},
-	{key: "charge_amps_readonly", Platform: haSensor, Name: "Charging amps", DeviceClass: "current", StateClass: haMeasured, Unit: "A", Digits: new(0), Template: haValue("charge_amps")},
-	{key: "charge_limit_readonly", Platform: haSensor, Name: "Charge limit", StateClass: haMeasured, Unit: "%", Digits: new(0), Icon: "mdi:battery-charging-80", Template: haValue("charge_limit")},
+	{key: "charge_amps_readonly", Platform: haSensor, Name: "Charging amps", DeviceClass: "current", Unit: "A", Digits: new(0), Template: haValue("charge_amps")},
+	{key: "charge_limit_readonly", Platform: haSensor, Name: "Charge limit", Unit: "%", Digits: new(0), Icon: "mdi:battery-charging-80", Template: haValue("charge_limit")},
 }
 
 // haCommands are the entities that tell a car something.

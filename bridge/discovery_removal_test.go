@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 
@@ -66,6 +67,41 @@ func TestDiscoveryRemovesWhatACarHasLost(t *testing.T) {
 				r.pass(3 * time.Minute)
 				if after, left := r.components(); len(left) > 0 || len(after) != len(shown) {
 					t.Errorf("afterwards %v are still to be removed, and %d of %d shown", left, len(after), len(shown))
+				}
+			})
+		})
+	}
+}
+
+// Home Assistant logs an error for each entity whose topic is emptied while the entity is there. So what shows a car goes
+// first, and after a change of its name the old topics wait until Home Assistant knows the new ones.
+func TestDeviceGoesBeforeItsTopics(t *testing.T) {
+	const other = "5YJ3E1EA7KF000002"
+	renamed := defaults()
+	renamed.Name = "zoe"
+	for name, c := range map[string]struct {
+		cars  map[string]CarConfig
+		first string // what is published before anything is cleared
+	}{
+		"removed": {map[string]CarConfig{other: renamed}, "-homeassistant/device/tesla2mqtt_" + vin + "/config"},
+		"renamed": {map[string]CarConfig{vin: renamed}, "homeassistant/device/tesla2mqtt_" + vin + "/config"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, plugged(), func(r *rig) {
+				settled(r)
+				r.stop()
+				r.cfg.Cars, r.cfg.AllCars = c.cars, false
+				r.start()
+				r.pass(sweepGap - time.Second)
+				if !slices.Contains(r.said.order, c.first) {
+					t.Errorf("no %s in %q", c.first, r.said.order)
+				}
+				if slices.Contains(r.said.order, "-tesla2mqtt/model3/state") {
+					t.Error("the state is cleared at once")
+				}
+				r.pass(2 * time.Second)
+				if !slices.Contains(r.said.order, "-tesla2mqtt/model3/state") {
+					t.Error("the state is never cleared")
 				}
 			})
 		})

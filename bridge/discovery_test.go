@@ -338,7 +338,7 @@ func TestNumberMax(t *testing.T) {
 		want int
 		mode string
 	}{
-		"nothing known":                 {device{}, 6, "slider"},
+		"nothing known":                 {device{}, 48, "slider"},
 		"less than the least":           {device{AmpsMax: 5, Amps: 5}, 6, "slider"},
 		"the ceiling":                   {device{AmpsMax: 16, Amps: 5}, 16, "slider"},
 		"a set point above the ceiling": {device{AmpsMax: 16, Amps: 32}, 32, "slider"},

@@ -207,7 +207,7 @@ func (in *haInspector) sensor(key string, c map[string]any) {
 	if state != "" && !slices.Contains(stateClassesOf[class], state) {
 		in.fault("%s: state class %s for %q", key, state, class)
 	}
-	if unit != "" && state == "" {
+	if unit != "" && state == "" && !strings.HasSuffix(key, "_readonly") { // see haReadOnly
 		in.fault("%s: measured in %s, but without statistics", key, unit)
 	}
 }

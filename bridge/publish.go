@@ -104,7 +104,12 @@ func (c *car) discover(now time.Time) {
 		return
 	}
 	d := c.device()
-	if d == c.shown && !c.removing || !c.discovered.IsZero() && now.Sub(c.discovered) < discoveryGap {
+	if d == c.shown && !c.removing {
+		return
+	}
+	// What Home Assistant could not show does not wait: it would be unknown there meanwhile.
+	tooHigh := d.Amps > numberMax(c.shown)
+	if !tooHigh && !c.discovered.IsZero() && now.Sub(c.discovered) < discoveryGap {
 		return
 	}
 	topic, payload := carDiscovery(c.out.cfg, d, c.components)

@@ -18,6 +18,9 @@ func (t topics) result(alias, thing string) string {
 func (t topics) set(alias, thing string) string { return t.base + "/" + alias + "/" + thing + "/set" }
 func deviceConfig(prefix, id string) string     { return prefix + "/device/" + id + "/config" }
 
+// isDiscovery tells a topic that shows a device in Home Assistant, below whatever prefix; none of a car's ends so.
+func isDiscovery(topic string) bool { return strings.HasSuffix(topic, "/config") }
+
 // parseSet returns the car and the thing of a command topic.
 func (t topics) parseSet(topic string) (alias, thing string, ok bool) {
 	rest, ok := strings.CutPrefix(topic, t.base+"/")
