@@ -93,14 +93,14 @@ func TestDeviceGoesBeforeItsTopics(t *testing.T) {
 				r.cfg.Cars, r.cfg.AllCars = c.cars, false
 				r.start()
 				r.pass(sweepGap - time.Second)
-				if !slices.Contains(r.said.order, c.first) {
-					t.Errorf("no %s in %q", c.first, r.said.order)
+				if !slices.Contains(r.said.published(), c.first) {
+					t.Errorf("no %s in %q", c.first, r.said.published())
 				}
-				if slices.Contains(r.said.order, "-tesla2mqtt/model3/state") {
+				if slices.Contains(r.said.published(), "-tesla2mqtt/model3/state") {
 					t.Error("the state is cleared at once")
 				}
 				r.pass(2 * time.Second)
-				if !slices.Contains(r.said.order, "-tesla2mqtt/model3/state") {
+				if !slices.Contains(r.said.published(), "-tesla2mqtt/model3/state") {
 					t.Error("the state is never cleared")
 				}
 			})

@@ -75,7 +75,7 @@ func (r *rig) publishes(topic string) int {
 	r.said.mu.Lock()
 	defer r.said.mu.Unlock()
 	n := 0
-	for _, t := range r.said.order {
+	for _, t := range r.said.published() {
 		if t == topic {
 			n++
 		}

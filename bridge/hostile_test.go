@@ -278,7 +278,7 @@ func TestRenameWithoutTeslaLeavesNoGhost(t *testing.T) {
 		r.tesla.ClearFaults()
 		r.start()
 		r.pass(time.Minute)
-		if !strings.Contains(strings.Join(r.said.order, "\n"), "-tesla2mqtt/model3/state") {
+		if !strings.Contains(strings.Join(r.said.published(), "\n"), "-tesla2mqtt/model3/state") {
 			t.Error("the old name stays on the broker for ever")
 		}
 	})

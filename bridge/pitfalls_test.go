@@ -21,7 +21,7 @@ func TestNoTopicIsMadeOfWildcards(t *testing.T) {
 		if r.retained("model3/charging_state") == "" {
 			t.Fatal("nothing was published at all")
 		}
-		for _, topic := range r.said.order {
+		for _, topic := range r.said.published() {
 			if strings.ContainsAny(topic, "+#") || strings.Contains(topic, "//") || strings.HasPrefix(topic, "tesla2mqtt/a/b") {
 				t.Errorf("published to %s", topic)
 			}
@@ -64,7 +64,7 @@ func TestCarThatLeftIsForgottenAtTheNextStart(t *testing.T) {
 		r.stop()
 		r.start()
 		r.pass(5 * time.Minute)
-		cleared := strings.Join(r.said.order, "\n")
+		cleared := strings.Join(r.said.published(), "\n")
 		seen := 0
 		for topic := range old {
 			if !strings.Contains(topic, vin) {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -191,6 +192,13 @@ func (r *recorder) Publish(topic string, payload []byte, retain bool) {
 	}
 	r.retained[topic] = string(payload)
 	r.order = append(r.order, topic)
+}
+
+// published lists the retained topics in the order of their publishes, with - before one that was cleared.
+func (r *recorder) published() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.order)
 }
 
 func (r *recorder) get(topic string) string {

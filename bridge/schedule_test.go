@@ -169,7 +169,7 @@ func TestRenamedCarLeavesNoGhost(t *testing.T) {
 		old := r.said
 		r.start()
 		r.pass(3 * time.Minute)
-		cleared := strings.Join(r.said.order, "\n")
+		cleared := strings.Join(r.said.published(), "\n")
 		for topic := range old.retained {
 			if strings.HasPrefix(topic, "tesla2mqtt/model3/") && !strings.Contains(cleared, "-"+topic) {
 				t.Errorf("%s stays on the broker", topic)
