@@ -313,7 +313,7 @@ func (c *car) took(cmd tesla.Command, v verdict, now time.Time) {
 		c.doc.ChargeLimit = new(cmd.Value)
 		c.acked[tesla.ChargeLimit] = acked{cmd.Value, now}
 	case tesla.Charging:
-		if cmd.Value == tesla.On {
+		if cmd.Value == tesla.On && v.status == statusOK { // one that charges already has its set point
 			c.resend = &resend{c.wishedAmps(now), now.Add(resendWindow)}
 		}
 	}

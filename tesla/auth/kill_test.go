@@ -80,18 +80,19 @@ type rotation struct {
 	ended    chan time.Time
 	open     atomic.Int64 // connections
 
+	slow bool // pauses before the answer and in its middle
+
 	mu     sync.Mutex // guards what follows
 	random *rand.Rand
-	slow   bool     // pauses before the answer and in its middle
 	minted []string // the refresh tokens in the order of their answers
 }
 
-func newRotation(t *testing.T, tesla *sim.Tesla) *rotation {
+func newRotation(t *testing.T, tesla *sim.Tesla, slow bool) *rotation {
 	t.Helper()
 	if runtime.GOOS == "windows" {
 		t.Skip("no kill -9 here")
 	}
-	r := &rotation{t: t, tesla: tesla, dir: t.TempDir(), arrived: make(chan struct{}, 1), ended: make(chan time.Time, 1)}
+	r := &rotation{t: t, tesla: tesla, slow: slow, dir: t.TempDir(), arrived: make(chan struct{}, 1), ended: make(chan time.Time, 1)}
 	r.random = draw.Random(draw.Seed(t, "AUTH_TEST_SEED"), 0)
 	server := httptest.NewUnstartedServer(r)
 	server.Config.ConnState = func(_ net.Conn, state http.ConnState) {
@@ -253,8 +254,7 @@ func (r *rotation) renew() bool {
 // simulator takes the newest refresh token and the one used last, as Tesla does, and complains about all others. So no
 // kill may cost the login, nor anything that was reported. AUTH_TEST_KILLS sets how many, AUTH_TEST_SEED the instants.
 func TestInvariant3KillAtAnyInstant(t *testing.T) {
-	r := newRotation(t, &sim.Tesla{})
-	r.slow = true
+	r := newRotation(t, &sim.Tesla{}, true)
 	kills := draw.Count(t, "AUTH_TEST_KILLS", 25)
 	spent, tokens := 0, 0
 	for i := range kills {
@@ -282,7 +282,7 @@ func TestInvariant3KillAtAnyInstant(t *testing.T) {
 // A Tesla that forgives nothing: an answer is lost if the process dies before its bytes are in the file. How long is that?
 // The process is killed 0 to 20 ms after the last byte was written to it.
 func TestKillAfterAStrictAnswer(t *testing.T) {
-	r := newRotation(t, &sim.Tesla{Strict: true})
+	r := newRotation(t, &sim.Tesla{Strict: true}, false)
 	kills := draw.Count(t, "AUTH_TEST_KILLS", 25)
 	var lost, kept []time.Duration
 	for i := range kills {
