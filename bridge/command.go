@@ -52,8 +52,8 @@ func (c *car) accept(m message, now time.Time) {
 			p.notBefore = look
 		}
 	}
-	if isStop(req.thing, p.value) && c.busy && c.inflight == nil {
-		// A poll that hangs must not hold back whoever stops a charge.
+	if isStop(req.thing, p.value) && c.busy && (c.inflight == nil || !isStop(c.inflight.req.thing, c.inflight.value)) {
+		// A read that hangs must not hold back whoever stops a charge, whatever it is for; abort leaves all else alone.
 		c.abort()
 	}
 	c.enqueue(p, now)
@@ -142,8 +142,9 @@ func (c *car) replace(old, p *pending, now time.Time) {
 		p.first = old.first
 	}
 	if old == c.inflight {
-		// A read on its behalf is running; it serves whoever is next.
-		c.inflight = nil
+		// A read on its behalf is running. It serves p: if p had to begin its own, a sender that repeats itself while reads
+		// hang would never be heard.
+		c.inflight = p
 	}
 	c.desk[p.req.thing] = p
 	c.resolve(old, v, now)
@@ -188,4 +189,5 @@ func (c *car) report(req request, m message, clamped string, v verdict, now time
 	}
 	c.log.Info("command", "car", c.alias(), "thing", r.Thing, "requested", req.requested, "status", v.status, "reason", reason, "message", v.message, "source", req.source)
 	c.out.result(m.thing, r)
+	c.unsaved = c.unsaved || r.lasting()
 }

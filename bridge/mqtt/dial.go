@@ -37,12 +37,10 @@ func (s *session) pahoOptions(ctx context.Context) (*paho.ClientOptions, error) 
 		SetStore(paho.NewMemoryStore()).
 		SetKeepAlive(keepAlive).SetPingTimeout(pingTimeout).
 		SetConnectTimeout(connectTimeout).SetWriteTimeout(writeTimeout).
-		// Or paho asks the environment for a proxy, which would see the password of a websocket without TLS.
-		SetWebsocketOptions(&paho.WebsocketOptions{Proxy: func(*http.Request) (*url.URL, error) { return nil, nil }}).
 		SetDefaultPublishHandler(s.receive).
 		SetConnectionLostHandler(func(_ paho.Client, err error) { s.lost <- err })
-	p.SetCustomOpenConnectionFn(func(u *url.URL, p paho.ClientOptions) (net.Conn, error) {
-		conn, err := s.client.dial(ctx, u, conf, p)
+	p.SetCustomOpenConnectionFn(func(u *url.URL, _ paho.ClientOptions) (net.Conn, error) {
+		conn, err := s.client.dial(ctx, u, conf)
 		if err != nil {
 			return nil, err
 		}
@@ -55,7 +53,7 @@ func (s *session) pahoOptions(ctx context.Context) (*paho.ClientOptions, error) 
 }
 
 // dial opens the connection itself, where paho's own way could be neither interrupted nor bounded.
-func (c *Client) dial(ctx context.Context, u *url.URL, conf *tls.Config, p paho.ClientOptions) (net.Conn, error) {
+func (c *Client) dial(ctx context.Context, u *url.URL, conf *tls.Config) (net.Conn, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, connectTimeout, fmt.Errorf("no connection within %v", connectTimeout))
 	defer cancel()
 	switch {
@@ -66,7 +64,13 @@ func (c *Client) dial(ctx context.Context, u *url.URL, conf *tls.Config, p paho.
 	case u.Scheme == "mqtt":
 		return (&net.Dialer{}).DialContext(ctx, "tcp", u.Host)
 	}
-	return paho.NewWebsocket(u.String(), conf, connectTimeout, p.HTTPHeaders, p.WebsocketOptions)
+	return paho.NewWebsocket(u.String(), conf, connectTimeout, nil, websocket())
+}
+
+// websocket says that there is no proxy, or paho would ask the environment for one, which would see the password where there is
+// no TLS.
+func websocket() *paho.WebsocketOptions {
+	return &paho.WebsocketOptions{Proxy: func(*http.Request) (*url.URL, error) { return nil, nil }}
 }
 
 // line keeps hold of a connection, so that it can be cut without MQTT's goodbye: the broker then publishes the will.

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"time"
-
-	paho "github.com/eclipse/paho.mqtt.golang"
 )
 
 // Rights is what a broker lets a user do, as far as that can be found out without a trace.
@@ -227,7 +225,7 @@ func (p *prober) open(ctx context.Context) (*link, error) {
 	if err != nil {
 		return nil, err
 	}
-	conn, err := p.c.dial(ctx, p.c.broker, conf, *paho.NewClientOptions())
+	conn, err := p.c.dial(ctx, p.c.broker, conf)
 	if err != nil {
 		return nil, fmt.Errorf("cannot connect to the broker: %w", err)
 	}

@@ -47,18 +47,11 @@ func TestMatches(t *testing.T) {
 
 // paho would ask the environment, and so tell a proxy where the broker is, and without TLS the password.
 func TestWebsocketsGoThroughNoProxy(t *testing.T) {
-	c, err := New(Options{URL: "ws://broker.example/mqtt", ClientID: "c"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	p, err := newSession(c, false).pahoOptions(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if p.WebsocketOptions.Proxy == nil {
+	o := websocket()
+	if o.Proxy == nil {
 		t.Fatal("the environment decides")
 	}
-	if proxy, err := p.WebsocketOptions.Proxy(nil); proxy != nil || err != nil {
+	if proxy, err := o.Proxy(nil); proxy != nil || err != nil {
 		t.Errorf("got %v, %v", proxy, err)
 	}
 }

@@ -20,19 +20,20 @@ type composeFile struct {
 }
 
 type composeService struct {
-	Image       string   `yaml:"image"`
-	Build       string   `yaml:"build"`
-	User        string   `yaml:"user"`
-	Command     []string `yaml:"command"`
-	Restart     string   `yaml:"restart"`
-	DependsOn   []string `yaml:"depends_on"`
-	Ports       []string `yaml:"ports"`
-	Volumes     []string `yaml:"volumes"`
-	Tmpfs       []string `yaml:"tmpfs"`
-	Secrets     []string `yaml:"secrets"`
-	ReadOnly    bool     `yaml:"read_only"`
-	CapDrop     []string `yaml:"cap_drop"`
-	SecurityOpt []string `yaml:"security_opt"`
+	Image           string   `yaml:"image"`
+	Build           string   `yaml:"build"`
+	User            string   `yaml:"user"`
+	Command         []string `yaml:"command"`
+	Restart         string   `yaml:"restart"`
+	StopGracePeriod string   `yaml:"stop_grace_period"`
+	DependsOn       []string `yaml:"depends_on"`
+	Ports           []string `yaml:"ports"`
+	Volumes         []string `yaml:"volumes"`
+	Tmpfs           []string `yaml:"tmpfs"`
+	Secrets         []string `yaml:"secrets"`
+	ReadOnly        bool     `yaml:"read_only"`
+	CapDrop         []string `yaml:"cap_drop"`
+	SecurityOpt     []string `yaml:"security_opt"`
 }
 
 func readCompose(t *testing.T) composeFile {
