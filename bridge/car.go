@@ -31,7 +31,6 @@ type car struct {
 	ampsMax   int       // highest ceiling of cable and socket ever seen
 	carTime   time.Time // the car's own clock at the last read
 	schedule  schedule
-	readsFree bool
 	extraRead time.Time // a read that a command asked for, zero for none
 
 	desk       desk
@@ -81,6 +80,9 @@ type resend struct {
 	amps  int
 	until time.Time
 }
+
+// costly is the source whose full reads Tesla bills.
+const costly = "fleet"
 
 const (
 	ackMemory     = time.Minute      // how long a late read may still be older than an acknowledged set point

@@ -30,6 +30,8 @@ type CarConfig struct {
 	Commands Commands
 	// ReadOnly refuses every command that would touch the car (write: none).
 	ReadOnly bool
+	// Source names who tells how the car is: owner, fleet, ble, telemetry; "" for the API of all cars.
+	Source string
 }
 
 // Poll says how often a car is looked at. Reading never wakes it.

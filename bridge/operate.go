@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"sync/atomic"
@@ -138,7 +139,7 @@ func (c *car) tookCharge(o outcome, now time.Time) {
 		c.carTime = o.charge.Timestamp
 	}
 	charge := c.protect(o.charge, now)
-	c.doc = c.doc.update(charge, c.source, now)
+	c.doc = c.doc.update(charge, cmp.Or(o.charge.Source, c.source), now)
 	c.limits = c.limits.update(o.charge)
 	if c.doc.ChargeAmpsMax != nil {
 		c.ampsMax = max(c.ampsMax, *c.doc.ChargeAmpsMax)
@@ -252,7 +253,7 @@ func (c *car) startSeen(read tesla.ChargeState, now time.Time) {
 
 // readSoon asks for a read after a command, where reads are free.
 func (c *car) readSoon(now time.Time) {
-	if !c.readsFree {
+	if c.source == costly {
 		return
 	}
 	if at := now.Add(readAfterOK); c.extraRead.IsZero() || at.Before(c.extraRead) {

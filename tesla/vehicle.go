@@ -28,6 +28,8 @@ const (
 // ChargeState is what the car says about its charging. A nil pointer or an empty string is "not told", which is never
 // the same as 0, false or "".
 type ChargeState struct {
+	// Source is who told: owner, fleet, ble or telemetry; "" where that is plain from who was asked.
+	Source string
 	// Timestamp is the car's own clock for these values, zero if it did not say.
 	Timestamp time.Time
 

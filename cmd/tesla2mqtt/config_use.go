@@ -47,12 +47,20 @@ func (c *Config) bridgeConfig(version, commit string) bridge.Config {
 
 func (c *Config) car(v vehicle) bridge.CarConfig {
 	return bridge.CarConfig{
-		Name: v.Name, Poll: v.Poll, ReadOnly: v.Write == "none",
+		Name: v.Name, Poll: v.Poll, ReadOnly: v.Write == "none", Source: c.source(v),
 		Commands: bridge.Commands{
 			Enabled: c.Commands.Enabled, Wake: v.Commands.Wake == "auto", TTL: c.Commands.TTL,
 			ChargePort: c.Commands.ChargePort, FastCharging: c.Commands.FastCharging, Amps: v.Commands.Amps,
 		},
 	}
+}
+
+// source names who tells how a car is.
+func (c *Config) source(v vehicle) string {
+	if v.Read == "api" {
+		return c.Tesla.API
+	}
+	return v.Read
 }
 
 // settings finds what the file says of a car, by VIN or alias; all others have the settings of all cars.

@@ -13,18 +13,16 @@ import (
 	"tesla2mqtt/bridge"
 	"tesla2mqtt/bridge/mqtt"
 	"tesla2mqtt/internal/atomicfile"
-	"tesla2mqtt/tesla"
-	"tesla2mqtt/tesla/auth"
 )
 
 // serve works until ctx ends. Without login, broker or Tesla it stays up and says so; only what no waiting can mend is an
 // error.
 func serve(ctx context.Context, c *Config, log *slog.Logger) (err error) {
-	login, client, err := openAccount(c, log)
+	w, err := openWays(c, log)
 	if err != nil {
 		return err
 	}
-	defer closeAccount(login, &err)
+	defer w.close(&err)
 	only := flock.New(filepath.Join(c.StateDir, runLock))
 	mine, err := only.TryLock()
 	if err != nil {
@@ -39,13 +37,12 @@ func serve(ctx context.Context, c *Config, log *slog.Logger) (err error) {
 		return fmt.Errorf("open state_dir: %w", err)
 	}
 	defer func() { err = errors.Join(err, memory.Close()) }()
-	return connect(ctx, c, parts{login, client, memory, c.mqttOptions(), log})
+	return connect(ctx, c, parts{w, memory, c.mqttOptions(), log})
 }
 
 // parts is what a running bridge is made of.
 type parts struct {
-	login  *auth.Source
-	client *tesla.Client
+	ways   *ways
 	memory bridge.Memory
 	broker mqtt.Options // how to reach it
 	log    *slog.Logger
@@ -69,12 +66,12 @@ func connect(ctx context.Context, c *Config, p parts) error {
 		return err
 	}
 	b = bridge.New(cfg, bridge.Deps{
-		Account: account{p.client}, Publisher: broker, Memory: p.memory, Log: p.log,
+		Account: p.ways, Publisher: broker, Memory: p.memory, Log: p.log,
 		Changes: broker.Changes(),
 		Online:  func() bool { return broker.Stats().State == mqtt.StateConnected },
-		Auth:    func() (string, any) { s := p.login.Status(); return s.State, s },
+		Auth:    func() (string, any) { s := p.ways.login.Status(); return s.State, s },
 		MQTT:    func() any { return broker.Stats() },
-		Usage:   func() any { return p.client.Usage() },
+		Usage:   func() any { return p.ways.client.Usage() },
 	})
 	p.log.Info("tesla2mqtt runs", "version", version, "commit", cfg.Commit, "api", cfg.API, "broker", brokerHost(c.MQTT.URL),
 		"topics", cfg.BaseTopic+"/#")
@@ -99,16 +96,4 @@ func brokerHost(address string) string {
 		return "?"
 	}
 	return u.Scheme + "://" + u.Host
-}
-
-// account gives the bridge the cars of a login.
-type account struct{ client *tesla.Client }
-
-func (a account) Vehicles(ctx context.Context) ([]tesla.Vehicle, error) {
-	return a.client.Vehicles(ctx)
-}
-
-func (a account) Car(v tesla.Vehicle) (bridge.Reader, bridge.Commander) {
-	car := a.client.Car(v)
-	return car, car
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/urfave/cli/v3"
 
+	"tesla2mqtt/bridge"
 	"tesla2mqtt/tesla"
 )
 
@@ -40,12 +41,12 @@ func (a *app) setAmps(ctx context.Context, cmd *cli.Command) (err error) {
 	if err := allowed(settings, amps); err != nil {
 		return err // before anything is sent
 	}
-	source, client, err := openAccount(c, log)
+	w, err := openWays(c, log)
 	if err != nil {
 		return err
 	}
-	defer closeAccount(source, &err)
-	cars, err := client.Vehicles(ctx)
+	defer w.close(&err)
+	cars, err := w.Vehicles(ctx)
 	if err != nil {
 		return err
 	}
@@ -57,7 +58,8 @@ func (a *app) setAmps(ctx context.Context, cmd *cli.Command) (err error) {
 	if err := allowed(settings, amps); err != nil {
 		return err
 	}
-	shown, err := applyAmps(ctx, client.Car(car), amps, a.err)
+	reader, commander := w.Car(car)
+	shown, err := applyAmps(ctx, operated{reader, commander}, amps, a.err)
 	if err != nil {
 		return fmt.Errorf("%s: %w", title(car), err)
 	}
@@ -78,9 +80,15 @@ func allowed(v vehicle, amps int) error {
 	return nil
 }
 
+// operated is a car that can be read and commanded, by whatever way.
+type operated struct {
+	bridge.Reader
+	bridge.Commander
+}
+
 // applyAmps sets the current of a car that is awake, and returns the set point that it shows afterwards, in A. talk is told
 // of everything that is not as it was asked for.
-func applyAmps(ctx context.Context, car *tesla.Car, amps int, talk io.Writer) (int, error) {
+func applyAmps(ctx context.Context, car operated, amps int, talk io.Writer) (int, error) {
 	if err := car.Can(tesla.ChargeAmps); err != nil {
 		return 0, err
 	}
@@ -110,7 +118,7 @@ func applyAmps(ctx context.Context, car *tesla.Car, amps int, talk io.Writer) (i
 }
 
 // awake reads a car, but not one that would have to be woken for it.
-func awake(ctx context.Context, car *tesla.Car) (tesla.ChargeState, error) {
+func awake(ctx context.Context, car operated) (tesla.ChargeState, error) {
 	state, err := car.State(ctx)
 	if err != nil {
 		return tesla.ChargeState{}, err
@@ -122,7 +130,7 @@ func awake(ctx context.Context, car *tesla.Car) (tesla.ChargeState, error) {
 }
 
 // order gives a command once. That the car is so already is what was wanted.
-func order(ctx context.Context, car *tesla.Car, command tesla.Command) error {
+func order(ctx context.Context, car operated, command tesla.Command) error {
 	err := car.Do(ctx, command)
 	if no, ok := errors.AsType[*tesla.Refusal](err); ok && no.Reason == "already_set" {
 		return nil
@@ -132,7 +140,7 @@ func order(ctx context.Context, car *tesla.Car, command tesla.Command) error {
 
 // confirm reads until the car shows amps. sent is nil if the car has acknowledged them, else why that is not known; then
 // only a read can tell, and nothing is sent again.
-func confirm(ctx context.Context, car *tesla.Car, amps int, sent error, talk io.Writer) (int, error) {
+func confirm(ctx context.Context, car operated, amps int, sent error, talk io.Writer) (int, error) {
 	shown := 0
 	var failed error
 	for _, d := range readBack {

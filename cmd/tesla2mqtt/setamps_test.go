@@ -90,7 +90,7 @@ func TestApplyAmps(t *testing.T) {
 				}
 				start := time.Now()
 				var talk strings.Builder
-				shown, err := applyAmps(t.Context(), car, test.amps, &talk)
+				shown, err := applyAmps(t.Context(), operated{car, car}, test.amps, &talk)
 				if shown != test.shown || exitCode(err) != test.code || test.err != "" && !strings.Contains(fmt.Sprint(err), test.err) {
 					t.Errorf("%d A, exit code %d, %v", shown, exitCode(err), err)
 				}
@@ -123,7 +123,7 @@ func TestApplyAmpsReadBackFails(t *testing.T) {
 			}
 		}()
 		var talk strings.Builder
-		shown, err := applyAmps(t.Context(), car, 12, &talk)
+		shown, err := applyAmps(t.Context(), operated{car, car}, 12, &talk)
 		if shown != 12 || err != nil || !strings.Contains(talk.String(), "could not be read afterwards") {
 			t.Errorf("%d A, %v, said %q", shown, err, talk.String())
 		}
@@ -140,7 +140,7 @@ func TestApplyAmpsStopped(t *testing.T) {
 		_, car := simulated(t, s)
 		ctx, cancel := context.WithTimeoutCause(t.Context(), 2*time.Second, errors.New("interrupt"))
 		defer cancel()
-		_, err := applyAmps(ctx, car, 3, new(strings.Builder))
+		_, err := applyAmps(ctx, operated{car, car}, 3, new(strings.Builder))
 		if err == nil || !strings.Contains(err.Error(), "interrupt") || s.Count("command", "") != 1 {
 			t.Errorf("%v after %d commands", err, s.Count("command", ""))
 		}

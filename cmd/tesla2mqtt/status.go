@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -23,19 +24,19 @@ func (a *app) status(ctx context.Context, cmd *cli.Command) (err error) {
 	if err != nil {
 		return err
 	}
-	source, client, err := openAccount(c, log)
+	w, err := openWays(c, log)
 	if err != nil {
 		return err
 	}
-	defer closeAccount(source, &err)
-	cars, err := wanted(ctx, c, client, cmd.Args().First())
+	defer w.close(&err)
+	cars, err := wanted(ctx, w, cmd.Args().First())
 	if err != nil {
 		return err
 	}
 	var all []reading
 	var failed error // of several cars the last that failed decides the exit code
 	for _, car := range cars {
-		r, err := look(ctx, client, car, c.Tesla.API)
+		r, err := look(ctx, w, car)
 		if err != nil {
 			failed = fmt.Errorf("%s: %w", title(car), err)
 			fmt.Fprintln(a.err, failed)
@@ -49,16 +50,16 @@ func (a *app) status(ctx context.Context, cmd *cli.Command) (err error) {
 }
 
 // wanted returns the car that was named, or all that are served.
-func wanted(ctx context.Context, c *Config, client *tesla.Client, name string) ([]tesla.Vehicle, error) {
-	cars, err := client.Vehicles(ctx)
+func wanted(ctx context.Context, w *ways, name string) ([]tesla.Vehicle, error) {
+	cars, err := w.Vehicles(ctx)
 	if err != nil {
 		return nil, err
 	}
 	if name != "" {
-		car, err := findCar(c, cars, name)
+		car, err := findCar(w.c, cars, name)
 		return []tesla.Vehicle{car}, err
 	}
-	cars = served(c, cars)
+	cars = served(w.c, cars)
 	if len(cars) == 0 {
 		return nil, errors.New("the account has no car, or none of those in the configuration")
 	}
@@ -66,19 +67,22 @@ func wanted(ctx context.Context, c *Config, client *tesla.Client, name string) (
 }
 
 // look reads a car as far as that is possible without waking it.
-func look(ctx context.Context, client *tesla.Client, car tesla.Vehicle, api string) (reading, error) {
+func look(ctx context.Context, w *ways, car tesla.Vehicle) (reading, error) {
 	r := reading{VIN: car.VIN, Name: car.Name}
-	state, err := client.State(ctx, car.ID)
-	r.Document = bridge.NewDocument(state, nil, api, time.Now())
+	reader, _ := w.Car(car)
+	settings, _ := w.c.settings(car.VIN)
+	source := w.c.source(settings)
+	state, err := reader.State(ctx)
+	r.Document = bridge.NewDocument(state, nil, source, time.Now())
 	if err != nil {
 		return r, err
 	}
 	if state == tesla.StateAsleep || state == tesla.StateOffline {
 		return r, unreachable(state)
 	}
-	charge, err := client.ChargeState(ctx, car.ID)
+	charge, err := reader.ChargeState(ctx)
 	if err == nil {
-		r.Document = bridge.NewDocument(state, &charge, api, time.Now())
+		r.Document = bridge.NewDocument(state, &charge, cmp.Or(charge.Source, source), time.Now())
 	}
 	return r, err
 }

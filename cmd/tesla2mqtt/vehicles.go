@@ -29,12 +29,12 @@ func (a *app) vehicles(ctx context.Context, cmd *cli.Command) (err error) {
 	if err != nil {
 		return err
 	}
-	source, client, err := openAccount(c, log)
+	w, err := openWays(c, log)
 	if err != nil {
 		return err
 	}
-	defer closeAccount(source, &err)
-	cars, err := client.Vehicles(ctx)
+	defer w.close(&err)
+	cars, err := w.Vehicles(ctx)
 	if err != nil {
 		return err
 	}
