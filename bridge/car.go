@@ -21,6 +21,9 @@ type car struct {
 	memory    Memory
 	log       *slog.Logger
 
+	suspended func() time.Duration // of the machine, in all
+	slept     time.Duration        // what it was when this goroutine last looked
+
 	inbox    chan *message
 	vehicles chan listing // news of the car's place in the account
 	done     chan outcome
@@ -104,6 +107,7 @@ func (c *car) run(ctx context.Context) {
 	defer cancel()
 	for {
 		// First what is to be done, then what is to be said: a command does not wait for words.
+		c.catchUp()
 		wake := c.act(ops, time.Now())
 		c.publish()
 		c.tell(ctx)
@@ -123,6 +127,13 @@ func (c *car) run(ctx context.Context) {
 		}
 		timer.Stop()
 	}
+}
+
+// catchUp takes from the commands that wait the time for which the machine was suspended.
+func (c *car) catchUp() {
+	slept := c.suspended()
+	c.desk.age(slept - c.slept)
+	c.slept = slept
 }
 
 // act expires what is late, starts the next operation if none is running, and returns when to look again.

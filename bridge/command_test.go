@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"tesla2mqtt/tesla/sim"
@@ -379,15 +378,5 @@ func TestReadOnly(t *testing.T) {
 		if config := r.said.get("homeassistant/device/tesla2mqtt_" + vin + "/config"); strings.Contains(config, "charge_amps/set") {
 			t.Error("discovery offers a command that the car refuses")
 		}
-	})
-}
-
-func TestStopAnswersWhatIsOpen(t *testing.T) {
-	inBubble(t, plugged(), func(r *rig) {
-		settled(r)
-		r.send("charge_amps", "8")
-		r.stop()
-		r.wantResult(r.only("charge_amps"), "expired", "shutdown")
-		synctest.Wait()
 	})
 }
