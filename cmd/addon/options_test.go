@@ -22,6 +22,7 @@ func TestOptions(t *testing.T) {
 				`"level": "debug"`, `"name": "model3"`, "5YJ3E1EA7KF317001", `"username": "addons"`}, []string{`"name": ""`}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
 			r := newRig(t)
 			r.write(r.options, test.options)
 			c, err := r.configure(t.Context())
