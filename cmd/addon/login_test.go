@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"tesla2mqtt/tesla/sim"
 )
@@ -144,7 +145,25 @@ func TestLoginIsKept(t *testing.T) {
 	r.approve(tesla, 4)
 	stop()
 	kept("after a stop with a login open")
-	if got := strings.Count(r.log.text(), "addon: there is no Tesla login yet"); got != 1 {
-		t.Errorf("a login was asked for %d times", got)
+}
+
+// TestLoginIsOffered: unasked only where there is none. A program that does nothing stands for tesla2mqtt.
+func TestLoginIsOffered(t *testing.T) {
+	for _, there := range []bool{false, true} {
+		r := newRig(t)
+		r.write(r.options, "{}")
+		if err := os.Mkdir(r.stateDir(), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if there {
+			r.write(filepath.Join(r.stateDir(), "token.json"), "{}")
+		}
+		r.settle, r.program = 10*time.Millisecond, filepath.Join(t.TempDir(), "program")
+		if err := os.WriteFile(r.program, []byte("#!/bin/sh\necho \"$3\"\n[ \"$3\" = login ] || sleep 1\n"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if code := r.ends(); code != 0 || strings.Contains(r.log.text(), "\nlogin\n") == there {
+			t.Errorf("with a login %v: code %d\n%s", there, code, r.log.text())
+		}
 	}
 }

@@ -27,6 +27,7 @@ type addon struct {
 	data       string        // the add-on's folder, which outlives it
 	program    string        // tesla2mqtt
 	pause      time.Duration // between two questions to the Supervisor
+	settle     time.Duration // a bridge that refuses its configuration has ended by then
 	stdin      io.Reader
 	log        io.Writer
 }
@@ -37,7 +38,7 @@ func main() {
 	a := &addon{
 		supervisor: "http://supervisor", token: secret.Hide(os.Getenv("SUPERVISOR_TOKEN")),
 		options: "/data/options.json", own: "/config/config.yaml", data: "/data", program: "/tesla2mqtt",
-		pause: 10 * time.Second, stdin: os.Stdin, log: os.Stdout,
+		pause: 10 * time.Second, settle: time.Second, stdin: os.Stdin, log: os.Stdout,
 	}
 	os.Exit(a.run(ctx))
 }

@@ -77,7 +77,7 @@ func TestBadOptions(t *testing.T) {
 			if test.options != "" {
 				r.write(r.options, test.options)
 			}
-			code := r.run(t.Context())
+			code := r.ends()
 			log := r.log.text()
 			if code != test.code || !strings.Contains(log, test.says) {
 				t.Errorf("code %d, want %d and %q:\n%s", code, test.code, test.says, log)

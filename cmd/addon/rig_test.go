@@ -80,7 +80,7 @@ func newRig(t *testing.T) *rig {
 	r.addon = &addon{
 		supervisor: server.URL, token: secret.Hide(supervisorToken),
 		options: filepath.Join(dir, "data/options.json"), own: filepath.Join(dir, "config/config.yaml"),
-		data: filepath.Join(dir, "data"), program: program, pause: 10 * time.Millisecond, stdin: strings.NewReader(""), log: r.log,
+		data: filepath.Join(dir, "data"), program: program, pause: 10 * time.Millisecond, settle: time.Second, stdin: strings.NewReader(""), log: r.log,
 	}
 	r.startBroker()
 	return r
@@ -145,6 +145,18 @@ func (r *rig) begin() (stop func() int) {
 			return -1
 		}
 	}
+}
+
+// ends runs the add-on that ends by itself, and returns the exit code: 0 also if it does not.
+func (r *rig) ends() int {
+	r.t.Helper()
+	ctx, cancel := context.WithTimeout(r.t.Context(), 20*time.Second)
+	defer cancel()
+	code := r.run(ctx)
+	if ctx.Err() != nil {
+		r.t.Errorf("the add-on did not end by itself:\n%s", r.log.text())
+	}
+	return code
 }
 
 // send writes what the action hassio.app_stdin does, for a text in JSON already.

@@ -25,8 +25,7 @@ func (a *addon) serve(ctx context.Context, c configuration) int {
 	}
 	l := &logins{addon: a, config: c, ended: make(chan error, 1)}
 	defer l.close()
-	// A bridge that refuses its configuration ends before that; then nobody is asked to log in.
-	settled := time.After(time.Second)
+	settled := time.After(a.settle) // nobody is asked to log in for a configuration that is refused
 	lines := readLines(a.stdin, a.say)
 	for {
 		select {

@@ -83,7 +83,7 @@ func TestNoTokenForTheBridge(t *testing.T) {
 	if err := os.WriteFile(r.program, []byte("#!/bin/sh\necho \"arguments $*\"\nexec env\n"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	code, log := r.run(t.Context()), ""
+	code, log := r.ends(), ""
 	if log = r.log.text(); code != 0 || !strings.Contains(log, "config.yaml run\n") || !strings.Contains(log, "MQTT_PASSWORD="+brokerPassword) {
 		t.Errorf("code %d:\n%s", code, log)
 	}
