@@ -92,7 +92,7 @@ const (
 	resendMemory  = time.Hour        // an acknowledged set point that is older is not repeated after ON
 	resendWindow  = 5 * time.Minute  // within which the start must be seen
 	freshFor      = 60 * time.Second // how old a read may be to judge a command by
-	readAfterOK   = 5 * time.Second  // reads are free: show soon what became of a command
+	readAfterOK   = 4 * time.Second  // reads are free: show soon what became of a command, and before the next may go (lower_gap)
 	refreshGap    = 10 * time.Second // between reads that messages ask for
 	saveEvery     = 5 * time.Minute
 	doTimeout     = 45 * time.Second

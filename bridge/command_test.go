@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -377,6 +378,22 @@ func TestReadOnly(t *testing.T) {
 		r.wantResult(r.only("refresh"), "ok", "")
 		if config := r.said.get("homeassistant/device/tesla2mqtt_" + vin + "/config"); strings.Contains(config, "charge_amps/set") {
 			t.Error("discovery offers a command that the car refuses")
+		}
+	})
+}
+
+// TestLoweringCostsOneRead: the read that shows what became of one command is there to judge the next.
+func TestLoweringCostsOneRead(t *testing.T) {
+	inBubble(t, plugged(), func(r *rig) {
+		settled(r)
+		before := r.client.Usage()
+		for amps := 15; amps > 5; amps-- {
+			r.send("charge_amps", strconv.Itoa(amps))
+			r.pass(5 * time.Second)
+		}
+		u := r.client.Usage()
+		if sent, read := u.Commands-before.Commands, u.Data-before.Data; sent < 9 || read > sent+1 || u.State-before.State > 3 {
+			t.Errorf("%d commands took %d reads and %d looks", sent, read, u.State-before.State)
 		}
 	})
 }
