@@ -90,7 +90,7 @@ func parseBroker(status int, text []byte) (broker, error) {
 	case status == http.StatusUnauthorized, status == http.StatusForbidden:
 		return broker{}, errDenied
 	case status == http.StatusBadRequest:
-		return broker{}, errors.New("Home Assistant has no MQTT broker yet: install the app Mosquitto broker and start it (for another broker, write a config.yaml, see the documentation)")
+		return broker{}, errors.New("there is no MQTT broker yet: in Home Assistant, install the app Mosquitto broker and start it (for another broker, write a config.yaml, see the documentation)")
 	case status != http.StatusOK:
 		return broker{}, fmt.Errorf("the Supervisor answered %d to the question for the broker", status)
 	case err != nil, answer.Data.Host == "", answer.Data.Port < 1, answer.Data.Port > 65535:

@@ -130,7 +130,7 @@ func TestAddon(t *testing.T) {
 		"poll_online": "1s", "poll_charging": "1s", "api": "owner", "log_level": "info"}`)
 	w.write("config/README", "the person's own folder, without a configuration")
 	first := w.startAddon(&transcript{})
-	first.says("Home Assistant has no MQTT broker yet")
+	first.says("there is no MQTT broker yet")
 	first.says("the broker is mqtt://core-mosquitto:1883")
 	first.says("addon: there is no Tesla login yet")
 	w.await("an address is printed", first.log.text, func() bool { return loginURL.MatchString(first.log.text()) })
