@@ -40,13 +40,9 @@ type answer struct {
 	text   string
 }
 
-// built is tesla2mqtt, made once.
+// built is tesla2mqtt, made once, and only if a test wants it.
 var built = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "addon-test")
-	if err != nil {
-		return "", err
-	}
-	program := filepath.Join(dir, "tesla2mqtt")
+	program := filepath.Join(os.Getenv("ADDON_TEST_DIR"), "tesla2mqtt")
 	out, err := exec.Command("go", "build", "-o", program, "tesla2mqtt/cmd/tesla2mqtt").CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("%w\n%s", err, out)
@@ -55,10 +51,13 @@ var built = sync.OnceValues(func() (string, error) {
 })
 
 func TestMain(m *testing.M) {
-	code := m.Run()
-	if program, err := built(); err == nil {
-		os.RemoveAll(filepath.Dir(program))
+	dir, err := os.MkdirTemp("", "addon-test")
+	if err != nil {
+		panic(err)
 	}
+	os.Setenv("ADDON_TEST_DIR", dir)
+	code := m.Run()
+	os.RemoveAll(dir)
 	os.Exit(code)
 }
 
