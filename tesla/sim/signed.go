@@ -45,15 +45,20 @@ func (t *Tesla) signedCommand(q *request) answer {
 	return response(base64.StdEncoding.EncodeToString(reply))
 }
 
-// reach finds the car of a signed command, if it is there, awake, and speaks the protocol.
+// reach finds the car of a signed command, if it is there, awake, and speaks the protocol. Only the Fleet API has this.
 func (t *Tesla) reach(q *request) (*car, *answer) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if no := t.bearer(q.Request); no != nil {
 		return nil, no
 	}
+	if t.Fleet != nil {
+		if no := t.fleetAPI(q); no != nil {
+			return nil, no
+		}
+	}
 	c := t.find(q.key)
-	if c == nil {
+	if c == nil || t.Fleet == nil {
 		return nil, new(apiError(http.StatusNotFound, "not_found"))
 	}
 	c.advance(time.Now())
