@@ -105,11 +105,15 @@ func (c *Car) with(ctx context.Context, domain universalmessage.Domain, do func(
 	end, bounded := hosts.End(ctx)
 	l, err := c.open(ctx, domain, end)
 	if err != nil {
-		return err
+		return inTime(err, end)
 	}
-	until := time.Now().Add(lifetime)
+	now := time.Now()
+	until := now.Add(lifetime)
 	if bounded && end.Before(until) {
 		until = end
+	}
+	if !now.Before(until) {
+		return &tesla.Error{Class: tesla.ErrTooLate}
 	}
 	// The library makes the context's deadline the command's expiry.
 	ctx, cancel := context.WithDeadline(ctx, until)
@@ -154,14 +158,14 @@ func (c *Car) open(ctx context.Context, domain universalmessage.Domain, end time
 	}
 	if err := l.vehicle.StartSession(ctx, []universalmessage.Domain{domain}); err != nil {
 		c.unlink() // a session that was begun and not answered is not to be used
-		return nil, inTime(classify(err, false), end)
+		return nil, classify(err, false)
 	}
 	l.begun[domain] = true
 	c.sessions.keep(l.vehicle, c.cfg.VIN)
 	return l, nil
 }
 
-// inTime makes an error for want of time what it is for one whose time is over.
+// inTime gives an error before anything was sent its name, if the command's time is over.
 func inTime(err error, end time.Time) error {
 	if errors.Is(err, tesla.ErrTemporary) && !end.IsZero() && !time.Now().Before(end) {
 		return &tesla.Error{Class: tesla.ErrTooLate}
@@ -196,7 +200,8 @@ func (c *Car) connect(ctx context.Context) (*link, error) {
 		g.Close()
 		return nil, classify(err, false)
 	}
-	if err := v.Connect(ctx); err != nil {
+	// It only waits for a goroutine of its own, which it would lose if it gave up.
+	if err := v.Connect(context.WithoutCancel(ctx)); err != nil {
 		g.Close()
 		return nil, classify(err, false)
 	}
