@@ -25,6 +25,12 @@ func Until(ctx context.Context, end time.Time) context.Context {
 	return context.WithValue(ctx, until{}, end)
 }
 
+// End returns the end that Until has set.
+func End(ctx context.Context) (end time.Time, has bool) {
+	end, has = ctx.Value(until{}).(time.Time)
+	return end, has
+}
+
 // passed asks both clocks: Go's own does not count the time for which the machine was suspended, the one on the wall may be set.
 func passed(now, end time.Time) bool {
 	return !now.Before(end) || !now.Round(0).Before(end.Round(0))
@@ -39,7 +45,7 @@ func (g Guard) Send(r *http.Request) (*http.Response, error) {
 	if !g.List.Allows(r.URL) {
 		return nil, Refusal(r.URL.Scheme + "://" + r.URL.Host + " is not on the list of hosts, nothing was sent: see auth_url and api_url")
 	}
-	if end, has := r.Context().Value(until{}).(time.Time); has && passed(time.Now(), end) {
+	if end, has := End(r.Context()); has && passed(time.Now(), end) {
 		return nil, TooLate
 	}
 	if r.GetBody != nil {
