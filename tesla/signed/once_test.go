@@ -150,6 +150,30 @@ func TestLateForTheCar(t *testing.T) {
 	})
 }
 
+// TestPunch: the ticket of a command lets it pass in time only, once, and once more after a refusal unread.
+func TestPunch(t *testing.T) {
+	now := time.Now()
+	for _, row := range []struct {
+		name   string
+		ticket ticket
+		class  error
+	}{
+		{"in time", ticket{open: true, end: now.Add(1)}, nil},
+		{"too late", ticket{open: true, end: now}, tesla.ErrTooLate},
+		{"closed", ticket{end: now.Add(1)}, tesla.ErrTooLate},
+		{"sent", ticket{open: true, end: now.Add(1), sends: 1}, tesla.ErrTemporary},
+		{"refused unread", ticket{open: true, end: now.Add(1), sends: 1, again: true}, nil},
+		{"refused unread, too late", ticket{open: true, end: now, sends: 1, again: true}, tesla.ErrTooLate},
+		{"refused unread twice", ticket{open: true, end: now.Add(1), sends: 2, again: true,
+			fault: universalmessage.MessageFault_E_MESSAGEFAULT_ERROR_INCORRECT_EPOCH}, tesla.ErrSession},
+	} {
+		g := &guard{ticket: row.ticket}
+		if err := g.punch(now); !errors.Is(err, row.class) {
+			t.Errorf("%s: got %v, want %v", row.name, err, row.class)
+		}
+	}
+}
+
 // TestOneAtATime: commands that come at once are given one after the other, and one that is given up while it waits is not sent.
 func TestOneAtATime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
