@@ -15,7 +15,7 @@ import (
 func (k *checkup) fleetPlaces() []spot {
 	login, t := k.config.fleetLogin(), k.config.Tesla
 	all := []spot{{"login page", cmp.Or(t.AuthURL, login.Page())}, {"token host", cmp.Or(t.AuthURL, login.Tokens())}, {"API", cmp.Or(t.APIURL, login.API)}}
-	return slices.CompactFunc(all, func(a, b spot) bool { return a.url == b.url && b.name != "API" })
+	return slices.CompactFunc(all, func(a, b spot) bool { return a.url == b.url && a.name != "API" && b.name != "API" })
 }
 
 // fleet tells which API is used, and what the login is good for there.

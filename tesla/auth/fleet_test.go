@@ -195,3 +195,17 @@ func TestFleetRefused(t *testing.T) {
 		want(t, "prints the secret", strings.Contains(text, "hunter2"), false)
 	}
 }
+
+// ofVictim is the application whose login a process renews that is to be killed, nil for the Owner API.
+func ofVictim() *Fleet {
+	if os.Getenv("AUTH_TEST_CLIENT") == "" {
+		return nil
+	}
+	return application("eu")
+}
+
+// TestInvariant3KillAtAnyInstantInFleet is the same for the login of an application.
+func TestInvariant3KillAtAnyInstantInFleet(t *testing.T) {
+	t.Setenv("AUTH_TEST_CLIENT", "abc-123") // for the victims too
+	killAtAnyInstant(t, &sim.Tesla{Fleet: &sim.Fleet{ClientID: "abc-123", Secret: clientSecret}})
+}
