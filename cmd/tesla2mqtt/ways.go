@@ -25,7 +25,11 @@ func openWays(c *Config, log *slog.Logger) (*ways, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &ways{c, login, client, openSigners(c, log)}, nil
+	return newWays(c, login, client, log), nil
+}
+
+func newWays(c *Config, login *auth.Source, client *tesla.Client, log *slog.Logger) *ways {
+	return &ways{c, login, client, openSigners(c, log)}
 }
 
 // close is for defer, as closeAccount is.
