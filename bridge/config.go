@@ -13,7 +13,9 @@ type Config struct {
 	Discovery       bool
 	DiscoveryPrefix string
 	// API names the source of cloud reads in the state: owner or fleet.
-	API             string
+	API string
+	// Budget tells that a monthly budget limits what that API may cost.
+	Budget          bool
 	Version, Commit string
 
 	// Cars holds the cars that the config names, by VIN. AllCars serves every car of the account besides, with Default.

@@ -92,6 +92,9 @@ func (c *car) finish(o outcome, now time.Time) {
 		c.tookCharge(o, now)
 		if p != nil {
 			p.read = true
+			if errors.Is(o.err, tesla.ErrOwnBudget) {
+				p.kept = o.err
+			}
 			if p.phase == confirming {
 				c.confirm(p, o, now)
 			}
@@ -206,6 +209,9 @@ func (c *car) failed(err error, full bool, now time.Time) {
 		c.success, c.lastError = now, nil
 		c.doc = c.doc.withState(tesla.StateOffline)
 		return
+	}
+	if errors.Is(err, tesla.ErrOwnBudget) {
+		return // bridge/health says so under usage
 	}
 	if !sameTrouble(c.lastError, err) {
 		c.log.Warn("the car could not be read", "car", c.alias(), "err", err, "todo", tesla.Advice(err))

@@ -32,6 +32,8 @@ type Client struct {
 	// Renewed tells when the login last became another: a refusal of the old one (ErrForbidden) then no longer keeps us
 	// away. Nil, or the zero time, for never. It is asked only while such a refusal is in force.
 	Renewed func() time.Time
+	// Meter counts what the calls cost. Nil where they cost nothing.
+	Meter Meter
 
 	http  *http.Client
 	base  func() string
@@ -161,17 +163,23 @@ func verdict(name string, response []byte) error {
 
 // call sends one request and returns the "response" member of its answer.
 func (c *Client) call(ctx context.Context, class class, method, path string, body any) (json.RawMessage, error) {
-	if err := c.hold.check(time.Now(), c.Renewed); err != nil && class != classStop {
+	expense := class.expense(ctx)
+	if err := c.hold.check(time.Now(), c.Renewed); err != nil && expense != ExpenseStop {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
+	ctx, bill, refused := c.book(ctx, expense)
+	if refused != nil {
+		return nil, refused
+	}
 	c.usage.count(class)
 	limit := int64(maxBody)
 	if class == classList {
 		limit = maxList
 	}
 	response, err := c.send(ctx, method, path, body, limit)
+	bill.settle(err)
 	if err != nil {
 		c.usage.failed(err)
 		c.hold.note(err, time.Now())
@@ -184,7 +192,7 @@ func (c *Client) send(ctx context.Context, method, path string, body any, limit 
 	post := method == http.MethodPost
 	req, err := c.request(ctx, method, path, body)
 	if err != nil {
-		return nil, &Error{Class: ErrTemporary, Text: err.Error(), cause: err}
+		return nil, &Error{Class: ErrTemporary, Text: err.Error(), cause: err, unsent: true}
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {

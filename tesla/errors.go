@@ -17,6 +17,7 @@ var (
 	ErrForbidden       = errors.New("client refused by Tesla")
 	ErrSigningRequired = errors.New("car accepts signed commands only")
 	ErrBudget          = errors.New("billing limit at Tesla reached")
+	ErrOwnBudget       = errors.New("not sent, to keep within tesla.monthly_budget_usd")
 	ErrMissingScopes   = errors.New("login lacks a permission")
 	ErrPayment         = errors.New("payment asked for by Tesla")
 	ErrWrongEndpoint   = errors.New("endpoint closed by Tesla")
@@ -40,6 +41,7 @@ var advice = []struct {
 	{ErrForbidden, "refreshing does not help; try a new login, tesla.tls_min, tesla.tls_max or tesla.http2; see README, Limits"},
 	{ErrSigningRequired, "this car cannot be steered by the Owner API; reading goes on"},
 	{ErrBudget, "raise the billing limit at developer.tesla.com or wait for the next month"},
+	{ErrOwnBudget, "wait, or raise tesla.monthly_budget_usd and restart"},
 	{ErrMissingScopes, "log in again and grant what is asked"},
 	{ErrPayment, "check the payment method at developer.tesla.com"},
 	{ErrWrongEndpoint, "an update of tesla2mqtt may be needed"},
@@ -72,7 +74,8 @@ type Error struct {
 	// Uncertain is true if the request may have been carried out all the same.
 	Uncertain bool
 
-	cause error
+	unsent bool // it certainly never reached Tesla
+	cause  error
 }
 
 // Error says the class, the status and Tesla's words.

@@ -18,11 +18,12 @@
 //     charger_phases 2, and charger_power as whole kW (TeslaSolarCharger, TeslaBleHttpProxy#149).
 //   - The set point. Remembered for each place; a request under 5 A lands at 5 first and must be sent twice (TeslaPy#42);
 //     0 and 1 become 2, 2 and 3 become 3; some cars start at 5 A whatever was set before (evcc#24456).
+//   - The bill: what the Fleet API would charge for the requests that arrived, see [Bill].
 //   - Faults by name, see [Faults]: every answer that was recorded in the wild, and what networks do.
 //
 // # What it does not model
 //
-// Signed commands, the Fleet API's registration and bills, Bluetooth, telemetry, regions, TLS fingerprints, several
+// Signed commands, the Fleet API's registration, Bluetooth, telemetry, regions, TLS fingerprints, several
 // accounts, loss of charge while parked, temperatures, scopes, captchas, and the 90 days after which an unused refresh
 // token may die. The reason "no_power" and the status 400 for a malformed command are guesses: no answer was recorded.
 //

@@ -45,6 +45,7 @@ type Tesla struct {
 	calls      map[callKey]int
 	log        []Call
 	hosts      map[string]bool
+	bills      map[string]*Bill // by month
 }
 
 // ServeHTTP answers as Tesla would, or as the first fault that matches demands.
@@ -54,6 +55,7 @@ func (t *Tesla) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		apiError(http.StatusBadRequest, err.Error()).write(w)
 		return
 	}
+	w = t.charge(w, q.endpoint)
 	if f := t.takeFault(q.endpoint); f != nil {
 		f.kind.act(t, w, q, f)
 		return
@@ -118,6 +120,7 @@ func (t *Tesla) ready() {
 	t.access = map[string]access{}
 	t.calls = map[callKey]int{}
 	t.hosts = map[string]bool{}
+	t.bills = map[string]*Bill{}
 }
 
 // speed is how many of its seconds a car charges in one of ours.

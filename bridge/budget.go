@@ -1,0 +1,105 @@
+package bridge
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"tesla2mqtt/tesla"
+)
+
+// Pace is what the budget asks of a car whose reads and commands cost money.
+type Pace struct {
+	// Read is the least time between two full reads of one car.
+	Read time.Duration
+	// Wait is how long a command that can wait has to; lowering amps and OFF never wait.
+	Wait time.Duration
+}
+
+// longKnown bounds how long what is known of a car may stand for a read that would cost money.
+const longKnown = 15 * time.Minute
+
+func (c *car) paced(now time.Time) Pace {
+	if c.pace == nil {
+		return Pace{}
+	}
+	return c.pace(now)
+}
+
+// stretched is how amps may be changed now: raising them waits for the budget too.
+func (c *car) stretched(now time.Time) Amps {
+	a := c.cfg.Commands.Amps
+	if wait := c.paced(now).Wait; wait > 0 && !c.lastAmps.IsZero() {
+		a.RaiseGap = max(a.RaiseGap, now.Add(wait).Sub(c.lastAmps))
+	}
+	return a
+}
+
+// raises tells that p asks for more than the set point, or that it may.
+func (c *car) raises(p *pending) bool {
+	return p.req.thing == tesla.ChargeAmps && (c.doc.ChargeAmps == nil || p.value > *c.doc.ChargeAmps)
+}
+
+// worth tells Tesla's client how badly p is needed.
+func (c *car) worth(ctx context.Context, p *pending) context.Context {
+	switch {
+	case isStop(p.req.thing, p.value):
+		return tesla.WithExpense(ctx, tesla.ExpenseStop)
+	case p.req.thing == tesla.ChargeAmps && c.doc.ChargeAmps != nil && (p.value < *c.doc.ChargeAmps || p.second):
+		return tesla.WithExpense(ctx, tesla.ExpenseLower)
+	}
+	return ctx
+}
+
+// tooDear refuses at once amps whose time would run out while they wait for the budget.
+func (c *car) tooDear(p *pending, now time.Time) (verdict, bool) {
+	at := now.Add(c.paced(now).Wait)
+	if !c.raises(p) || at.Before(p.expires) {
+		return verdict{}, false
+	}
+	return verdict{status: statusRejected, reason: "budget", message: fmt.Sprintf(
+		"so that the rest of tesla.monthly_budget_usd lasts, amps are next raised at %s; lowering them and OFF go at once", at.UTC().Format("15:04:05Z"))}, true
+}
+
+// window is how long what is known stands for a read that would cost more than the command: until the next poll.
+func (c *car) window(now time.Time) time.Duration {
+	return min(max(freshFor, c.cfg.Poll.Charging, c.paced(now).Read), longKnown)
+}
+
+// knows tells, where reads cost money, that what is known can judge p: it was read, or acknowledged by the car, after the
+// thing was last sent, and not too long ago.
+func (c *car) knows(p *pending, now time.Time) bool {
+	sent, told := c.sentOf[p.req.thing], time.Time{}
+	if read := c.schedule.readAt; read.After(sent) && (c.carTime.IsZero() || c.carTime.After(sent)) {
+		told = read
+	}
+	if a, known := c.acked[p.req.thing]; known && p.req.thing != tesla.Charging && !a.at.Before(sent) && a.at.After(told) {
+		told = a.at
+	}
+	return !told.IsZero() && now.Sub(told) < c.window(now)
+}
+
+// worthReading tells whether p is worth a read first. Where that costs money only a stop is, and not if the car is known to
+// charge: it must be carried out unless it is at a fast charger, and whoever repeats it must not pay for each.
+func (c *car) worthReading(p *pending, now time.Time) bool {
+	if c.pace == nil || p.req.thing == refresh {
+		return true
+	}
+	is := func(b *bool) bool { return b != nil && *b }
+	charges := is(c.doc.Charging) && !is(c.doc.FastCharger) && now.Sub(c.schedule.readAt) < c.window(now)
+	return isStop(p.req.thing, p.value) && !charges
+}
+
+// doneJustNow answers, where requests cost money, an ON or OFF that the car has acknowledged a moment ago, as long as no read
+// has told anything since.
+func (c *car) doneJustNow(p *pending, now time.Time) (verdict, bool) {
+	a, known := c.acked[tesla.Charging]
+	if c.pace == nil || p.req.thing != tesla.Charging || !known || a.value != p.value || c.sentOf[tesla.Charging].After(a.at) {
+		return verdict{}, false
+	}
+	if c.schedule.readAt.After(a.at) || now.Sub(a.at) >= c.window(now) {
+		return verdict{}, false
+	}
+	message := fmt.Sprintf("the car has acknowledged this %s ago, and was not read since", now.Sub(a.at).Round(time.Second))
+	return verdict{status: statusNoop, applied: shown(p.req.thing, p.value), message: message}, true
+}
