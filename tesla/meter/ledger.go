@@ -23,9 +23,9 @@ type ledger struct {
 	Month string `json:"month"`
 	counts
 	// Assumed is what a damaged file is taken to have held.
-	Assumed USD `json:"assumed_micro_usd,omitempty"`
+	Assumed micros `json:"assumed_micro_usd,omitempty"`
 	// Before is what the month before has cost; it counts again if the clock is set back into it.
-	Before USD `json:"before_micro_usd"`
+	Before micros `json:"before_micro_usd"`
 	// Note says what happened to the file this month.
 	Note string `json:"note,omitempty"`
 	// Next is when each kind would be due if it came evenly; some may come before.
@@ -33,6 +33,9 @@ type ledger struct {
 }
 
 const version = 1
+
+// micros is a USD that JSON has as a whole number.
+type micros int64
 
 var monthForm = regexp.MustCompile(`^\d{4}-(0[1-9]|1[0-2])$`)
 
@@ -64,7 +67,7 @@ func worst(budget USD, now time.Time) ledger {
 		l.Note += "; what was counted before is not in here"
 		return l
 	}
-	l.Assumed = budget - 2*reserve(budget, now)
+	l.Assumed = micros(budget - 2*reserve(budget, now))
 	l.Note += ", so all but the reserve counts as spent until the month ends; if Tesla's bill says less, stop the bridge and delete usage.json"
 	return l
 }
@@ -77,19 +80,19 @@ func (l ledger) at(now time.Time) ledger {
 	if this <= l.Month {
 		return l
 	}
-	return ledger{Version: version, Month: this, Before: l.spent(), Next: l.Next}
+	return ledger{Version: version, Month: this, Before: micros(l.spent()), Next: l.Next}
 }
 
 // spent is what the month has cost.
 func (l ledger) spent() USD {
-	return l.Assumed + USD(l.Reads)*prices[tesla.ExpenseRead] + USD(l.Commands)*prices[tesla.ExpenseCommand] + USD(l.Wakes)*prices[tesla.ExpenseWake]
+	return USD(l.Assumed) + USD(l.Reads)*prices[tesla.ExpenseRead] + USD(l.Commands)*prices[tesla.ExpenseCommand] + USD(l.Wakes)*prices[tesla.ExpenseWake]
 }
 
 // counted is what counts against the budget now: with a clock that was set back over the end of a month, what both have cost,
 // since nobody can tell which of them is the true one. For a stop this month is enough.
 func (l ledger) counted(e tesla.Expense, now time.Time) USD {
 	if month(now) < l.Month && e != tesla.ExpenseStop {
-		return l.spent() + l.Before
+		return l.spent() + USD(l.Before)
 	}
 	return l.spent()
 }

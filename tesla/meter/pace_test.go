@@ -152,7 +152,7 @@ func TestMonths(t *testing.T) {
 	november, december := time.Date(2026, 11, 30, 23, 59, 59, 0, time.UTC), date(1, 0)
 	l := ledger{Month: "2026-11", counts: counts{Reads: 2000, Wakes: 100}}
 	l, err := l.book(tesla.ExpenseRead, ten, december)
-	if err != nil || l.Month != "2026-12" || l.spent() != 2000 || l.Before != 6*Dollar {
+	if err != nil || l.Month != "2026-12" || l.spent() != 2000 || USD(l.Before) != 6*Dollar {
 		t.Fatalf("the new month: %+v, %v", l, err)
 	}
 	l.Reads = 1999
