@@ -16,7 +16,7 @@ type Pace struct {
 	Wait time.Duration
 }
 
-// longKnown bounds how long what is known of a car may stand for a read that would cost money.
+// longKnown bounds how long an acknowledged ON or OFF stands for a read that would cost money.
 const longKnown = 15 * time.Minute
 
 func (c *car) paced(now time.Time) Pace {
@@ -61,35 +61,6 @@ func (c *car) tooDear(p *pending, now time.Time) (verdict, bool) {
 		"so that the rest of tesla.monthly_budget_usd lasts, amps are next raised at %s; lowering them and OFF go at once", at.UTC().Format("15:04:05Z"))}, true
 }
 
-// window is how long what is known stands for a read that would cost more than the command: until the next poll.
-func (c *car) window(now time.Time) time.Duration {
-	return min(max(freshFor, c.cfg.Poll.Charging, c.paced(now).Read), longKnown)
-}
-
-// knows tells, where reads cost money, that what is known can judge p: it was read, or acknowledged by the car, after the
-// thing was last sent, and not too long ago.
-func (c *car) knows(p *pending, now time.Time) bool {
-	sent, told := c.sentOf[p.req.thing], time.Time{}
-	if read := c.schedule.readAt; read.After(sent) && (c.carTime.IsZero() || c.carTime.After(sent)) {
-		told = read
-	}
-	if a, known := c.acked[p.req.thing]; known && p.req.thing != tesla.Charging && !a.at.Before(sent) && a.at.After(told) {
-		told = a.at
-	}
-	return !told.IsZero() && now.Sub(told) < c.window(now)
-}
-
-// worthReading tells whether p is worth a read first. Where that costs money only a stop is, and not if the car is known to
-// charge: it must be carried out unless it is at a fast charger, and whoever repeats it must not pay for each.
-func (c *car) worthReading(p *pending, now time.Time) bool {
-	if c.pace == nil || p.req.thing == refresh {
-		return true
-	}
-	is := func(b *bool) bool { return b != nil && *b }
-	charges := is(c.doc.Charging) && !is(c.doc.FastCharger) && now.Sub(c.schedule.readAt) < c.window(now)
-	return isStop(p.req.thing, p.value) && !charges
-}
-
 // doneJustNow answers, where requests cost money, an ON or OFF that the car has acknowledged a moment ago, as long as no read
 // has told anything since.
 func (c *car) doneJustNow(p *pending, now time.Time) (verdict, bool) {
@@ -97,7 +68,8 @@ func (c *car) doneJustNow(p *pending, now time.Time) (verdict, bool) {
 	if c.pace == nil || p.req.thing != tesla.Charging || !known || a.value != p.value || c.sentOf[tesla.Charging].After(a.at) {
 		return verdict{}, false
 	}
-	if c.schedule.readAt.After(a.at) || now.Sub(a.at) >= c.window(now) {
+	nextPoll := min(max(freshFor, c.cfg.Poll.Online, c.paced(now).Read), longKnown)
+	if c.schedule.readAt.After(a.at) || now.Sub(a.at) >= nextPoll {
 		return verdict{}, false
 	}
 	message := fmt.Sprintf("the car has acknowledged this %s ago, and was not read since", now.Sub(a.at).Round(time.Second))

@@ -2,6 +2,7 @@ package tesla
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/http/httptrace"
 	"sync"
@@ -62,14 +63,17 @@ type bill struct {
 }
 
 // book opens the bill of a call. The context it returns is for the requests, and ends if one too many is about to be sent.
-func (c *Client) book(ctx context.Context, e Expense) (context.Context, *bill, error) {
+func (c *Client) book(ctx context.Context, e Expense) (context.Context, *bill, *Error) {
 	b := &bill{unbill: func() {}}
 	if c.Meter == nil || e == ExpenseNone {
 		return ctx, b, nil
 	}
 	var err error
 	if b.unbill, err = c.Meter.Book(ctx, e); err != nil {
-		return ctx, nil, err
+		if own, ok := errors.AsType[*Error](err); ok {
+			return ctx, nil, own
+		}
+		return ctx, nil, &Error{Class: ErrOwnBudget, Text: err.Error(), cause: err}
 	}
 	ctx, stop := context.WithCancelCause(ctx)
 	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) {
@@ -88,11 +92,12 @@ func (c *Client) book(ctx context.Context, e Expense) (context.Context, *bill, e
 }
 
 // settle closes the bill. Tesla bills every answer below 500; what got no answer counts, unless it was never sent. That a
-// second try was not sent says nothing about the first.
-func (b *bill) settle(err *Error) {
+// second try was not sent says nothing about the first, nor a proxy's 500 about what Tesla told the proxy: only an answer that
+// came from Tesla itself is taken at its word.
+func (b *bill) settle(err *Error, direct bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if err != nil && (err.unsent && b.sent == 0 || err.Status >= http.StatusInternalServerError) {
+	if err != nil && (err.unsent && b.sent == 0 || err.Status >= http.StatusInternalServerError && direct) {
 		b.unbill()
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 
 	"tesla2mqtt/tesla"
+	"tesla2mqtt/tesla/hosts"
 	"tesla2mqtt/tesla/sim"
 )
 
@@ -59,7 +60,7 @@ func TestBookedIsBilled(t *testing.T) {
 	for _, fault := range faults {
 		t.Run(fault, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s, car, c := simulated(sim.Car{VIN: "5YJ3E1EA7KF000001", PluggedIn: true, Level: 50})
+				s, _, c, _ := inRegion(t, hosts.FleetAPI("eu"), sim.Fleet{}, sim.Car{PluggedIn: true, Level: 50})
 				m := &tally{booked: map[tesla.Expense]int{}}
 				c.Meter = m
 				if fault != "none" {
@@ -67,14 +68,14 @@ func TestBookedIsBilled(t *testing.T) {
 						t.Fatal(err)
 					}
 				}
-				_, _ = c.ChargeState(t.Context(), car.ID())
-				_ = c.Do(t.Context(), car.ID(), tesla.Command{Thing: tesla.ChargeAmps, Value: 8})
-				_ = c.Do(t.Context(), car.ID(), tesla.Command{Thing: tesla.Wake, Value: 1})
-				_ = c.Do(t.Context(), car.ID(), tesla.Command{Thing: tesla.Charging, Value: tesla.Off})
+				_, _ = c.ChargeState(t.Context(), fleetVIN)
+				_ = c.Do(t.Context(), fleetVIN, tesla.Command{Thing: tesla.ChargeAmps, Value: 8})
+				_ = c.Do(t.Context(), fleetVIN, tesla.Command{Thing: tesla.Wake, Value: 1})
+				_ = c.Do(t.Context(), fleetVIN, tesla.Command{Thing: tesla.Charging, Value: tesla.Off})
 				if got, want := m.bill(), s.Bill(""); got != want {
 					t.Errorf("booked %+v, billed %+v", got, want)
 				}
-				if _, err := c.State(t.Context(), car.ID()); err == nil && m.booked[tesla.ExpenseNone] != 0 {
+				if _, err := c.State(t.Context(), fleetVIN); err == nil && m.booked[tesla.ExpenseNone] != 0 {
 					t.Error("a look at the state was booked")
 				}
 			})
@@ -84,14 +85,14 @@ func TestBookedIsBilled(t *testing.T) {
 
 // TestExpenses: how badly a command is needed is known to the meter.
 func TestExpenses(t *testing.T) {
-	_, car, c := simulated(sim.Car{VIN: "5YJ3E1EA7KF000001", PluggedIn: true, Level: 50})
+	_, _, c, _ := inRegion(t, hosts.FleetAPI("eu"), sim.Fleet{}, sim.Car{PluggedIn: true, Level: 50})
 	m := &tally{booked: map[tesla.Expense]int{}}
 	c.Meter = m
 	lower := tesla.WithExpense(t.Context(), tesla.ExpenseLower)
 	for _, err := range []error{
-		c.Do(t.Context(), car.ID(), tesla.Command{Thing: tesla.ChargeAmps, Value: 8}),
-		c.Do(lower, car.ID(), tesla.Command{Thing: tesla.ChargeAmps, Value: 6}),
-		c.Do(t.Context(), car.ID(), tesla.Command{Thing: tesla.Charging, Value: tesla.Off}),
+		c.Do(t.Context(), fleetVIN, tesla.Command{Thing: tesla.ChargeAmps, Value: 8}),
+		c.Do(lower, fleetVIN, tesla.Command{Thing: tesla.ChargeAmps, Value: 6}),
+		c.Do(t.Context(), fleetVIN, tesla.Command{Thing: tesla.Charging, Value: tesla.Off}),
 	} {
 		if err != nil {
 			t.Error(err)
@@ -106,16 +107,16 @@ func TestExpenses(t *testing.T) {
 
 // TestTooDearIsNotSent: without the meter's leave nothing goes out, and Tesla is not taken for the one who said no.
 func TestTooDearIsNotSent(t *testing.T) {
-	s, car, c := simulated(sim.Car{VIN: "5YJ3E1EA7KF000001", PluggedIn: true, Level: 50})
+	s, _, c, _ := inRegion(t, hosts.FleetAPI("eu"), sim.Fleet{}, sim.Car{PluggedIn: true, Level: 50})
 	c.Meter = &tally{booked: map[tesla.Expense]int{tesla.ExpenseRead: 1}, most: 1}
-	_, err := c.ChargeState(t.Context(), car.ID())
+	_, err := c.ChargeState(t.Context(), fleetVIN)
 	if !errors.Is(err, tesla.ErrOwnBudget) || errors.Is(err, tesla.ErrBudget) || tesla.Advice(err) == "" {
 		t.Errorf("got %v", err)
 	}
 	if s.Count("car", "") != 0 {
 		t.Error("it was sent")
 	}
-	if _, err := c.State(t.Context(), car.ID()); err != nil {
+	if _, err := c.State(t.Context(), fleetVIN); err != nil {
 		t.Errorf("what is free is refused as well, or Tesla is held off: %v", err)
 	}
 }
@@ -143,18 +144,18 @@ func (a again) RoundTrip(r *http.Request) (*http.Response, error) {
 // TestSentTwiceIsBookedTwice: Tesla bills the 401 as well.
 func TestSentTwiceIsBookedTwice(t *testing.T) {
 	for _, most := range []int{0, 1} {
-		s := &sim.Tesla{}
-		car := s.Add(sim.Car{VIN: "5YJ3E1EA7KF000001", PluggedIn: true, Level: 50})
+		s := &sim.Tesla{Fleet: &sim.Fleet{}}
+		s.Add(sim.Car{VIN: fleetVIN, PluggedIn: true, Level: 50})
 		token, _ := s.Login()
 		server := httptest.NewServer(s)
 		defer server.Close()
-		c := tesla.NewClient(&http.Client{Transport: again{bearer{server.Client().Transport, token}}}, func() string { return server.URL })
+		c := tesla.NewFleetClient(&http.Client{Transport: again{bearer{server.Client().Transport, token}}}, func() string { return server.URL })
 		m := &tally{booked: map[tesla.Expense]int{}, most: most}
 		c.Meter = m
 		if err := s.Fault("401", sim.On("command"), sim.Times(1)); err != nil {
 			t.Fatal(err)
 		}
-		err := c.Do(t.Context(), car.ID(), tesla.Command{Thing: tesla.ChargeAmps, Value: 8})
+		err := c.Do(t.Context(), fleetVIN, tesla.Command{Thing: tesla.ChargeAmps, Value: 8})
 		if got, want := m.bill(), s.Bill(""); most == 0 && (err != nil || got != want || got.Commands != 2) {
 			t.Errorf("%v; booked %+v, billed %+v, want 2 commands", err, got, want)
 		}
@@ -174,4 +175,27 @@ func (b bearer) RoundTrip(r *http.Request) (*http.Response, error) {
 	r.Header.Set("Authorization", "Bearer "+b.token)
 	r.Header.Set("User-Agent", "tesla2mqtt/test")
 	return b.next.RoundTrip(r)
+}
+
+// TestProxysAnswersAreNotTrusted: what a proxy answers with 500, Tesla may have answered with 408, and billed.
+func TestProxysAnswersAreNotTrusted(t *testing.T) {
+	for base, want := range map[string]int{hosts.FleetAPI("eu"): 0, "https://proxy.example": 1} {
+		m := &tally{booked: map[tesla.Expense]int{}}
+		server := &http.Client{Transport: tripper(func(*http.Request) (*http.Response, error) { return says(500, "vehicle unavailable"), nil })}
+		c := tesla.NewFleetClient(server, func() string { return base })
+		c.Meter = m
+		if _, err := c.ChargeState(t.Context(), fleetVIN); err == nil || m.booked[tesla.ExpenseRead] != want {
+			t.Errorf("%s: %v, %d booked, want %d", base, err, m.booked[tesla.ExpenseRead], want)
+		}
+	}
+}
+
+// TestRightRegionIsBookedToo: Tesla bills the 421 as well.
+func TestRightRegionIsBookedToo(t *testing.T) {
+	s, _, c, _ := inRegion(t, hosts.FleetAPI("na"), sim.Fleet{Region: "eu"}, sim.Car{})
+	m := &tally{booked: map[tesla.Expense]int{}}
+	c.Meter = m
+	if _, err := c.ChargeState(t.Context(), fleetVIN); err != nil || m.booked[tesla.ExpenseRead] != 2 || s.Bill("").Reads != 2 {
+		t.Errorf("%v, %d booked, %d billed, want 2", err, m.booked[tesla.ExpenseRead], s.Bill("").Reads)
+	}
 }
