@@ -98,14 +98,14 @@ func (l ledger) spendable(e tesla.Expense, budget USD, now time.Time) USD {
 	return budget - l.counted(e, now) - floor(e, budget, now)
 }
 
-// ahead is how far a slot has run ahead of its pace. What lies further ahead than requests could bring it was noted by another
-// clock: nobody waits for that.
+// ahead is how far a slot has run ahead of its pace: with lowering, which waits for none, it may be far. What lies further
+// ahead than requests could bring it was noted by another clock, and nobody waits for that.
 func (l ledger) ahead(s slot, gap time.Duration, now time.Time) time.Duration {
-	ahead := l.Next[s].Sub(now)
-	if ahead < 0 || ahead > 2*bursts[s]*gap {
+	ahead, most := l.Next[s].Sub(now), 3*bursts[s]*gap
+	if ahead < 0 || ahead > 2*most {
 		return 0
 	}
-	return min(ahead, bursts[s]*gap)
+	return min(ahead, most)
 }
 
 // wait is how long a request of this kind has to wait for its pace.
