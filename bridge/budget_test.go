@@ -80,3 +80,101 @@ func TestInvariant8AMonth(t *testing.T) {
 		}
 	})
 }
+
+// TestRaisingWaitsForTheBudget: after a burst, amps that go up are refused at once if their time would run out first, and say when
+// they go; lowering and OFF go as ever.
+func TestRaisingWaitsForTheBudget(t *testing.T) {
+	onBudget(t, sim.Car{PluggedIn: true, Level: 20, Amps: 16}, 10*meter.Dollar, func(r *rig) {
+		r.start()
+		r.pass(time.Minute)
+		for i := range 26 {
+			r.send("charge_amps", fmt.Sprint(6+i%2))
+			r.pass(20 * time.Second)
+		}
+		r.said.forget()
+		r.send("charge_amps", "15")
+		got := r.only("charge_amps")
+		r.wantResult(got, statusRejected, "budget")
+		if !strings.Contains(text(got.Message), "next raised at 00:") {
+			t.Errorf("the message is %q", text(got.Message))
+		}
+		r.send("charge_amps", "5")
+		r.pass(10 * time.Second)
+		r.wantResult(r.only("charge_amps"), statusOK, "")
+		r.send("charging", "OFF")
+		r.pass(10 * time.Second)
+		r.wantResult(r.only("charging"), statusOK, "")
+		_, wait := r.meter.Pace(time.Now())
+		if wait < time.Minute {
+			t.Fatalf("commands wait %s", wait)
+		}
+		r.pass(wait - 30*time.Second)
+		r.send("charge_amps", "15") // whose time suffices now
+		r.pass(time.Minute)
+		r.wantResult(r.only("charge_amps"), statusOK, "")
+	})
+}
+
+// TestRefreshesAreRationed: who asks for a read each 10 s gets some at once, and then one now and then. The car is no less
+// available for it, and nothing is logged.
+func TestRefreshesAreRationed(t *testing.T) {
+	onBudget(t, sim.Car{PluggedIn: true, Level: 20, Amps: 16}, 10*meter.Dollar, func(r *rig) {
+		r.start()
+		r.pass(time.Minute)
+		statuses := map[string]int{}
+		for range 6 * 60 {
+			r.send("refresh", "PRESS")
+			r.pass(10 * time.Second)
+		}
+		for _, got := range r.said.take("refresh") {
+			statuses[got.Status+"/"+text(got.Reason)]++
+		}
+		if n := r.tesla.Count("vehicle_data", ""); n < 15 || n > 20 || statuses["rejected/budget"] < 300 {
+			t.Errorf("%d reads in an hour, results %v", n, statuses)
+		}
+		if r.retained("model3/availability") != "online" || strings.Contains(r.logged.String(), "could not be read") {
+			t.Error("a read that was too dear counts as a failure")
+		}
+	})
+}
+
+// TestOffThatIsRepeated: an automation that sends OFF each 10 s, all day and night, costs little, and OFF still works after it.
+func TestOffThatIsRepeated(t *testing.T) {
+	onBudget(t, sim.Car{PluggedIn: true, Level: 20, Amps: 16, SleepAfter: 1000 * time.Hour}, 10*meter.Dollar, func(r *rig) {
+		r.start()
+		r.pass(time.Minute)
+		for range 24 * 360 {
+			r.send("charging", "OFF")
+			r.pass(10 * time.Second)
+		}
+		bill := r.tesla.Bill("")
+		t.Logf("a day of OFF each 10 s: %+v, %d millionths of a dollar", bill, bill.MicroUSD())
+		if bill.MicroUSD() > 1_000_000 {
+			t.Errorf("billed %+v", bill)
+		}
+		r.send("charging", "ON")
+		r.pass(time.Minute)
+		if !r.car.Charging() {
+			t.Fatalf("it does not charge: %s", r.said.words("charging"))
+		}
+		r.said.forget()
+		r.send("charging", "OFF")
+		r.pass(10 * time.Second)
+		if r.car.Charging() {
+			t.Errorf("it still charges: %s", r.said.words("charging"))
+		}
+	})
+}
+
+// TestPaceOfPolls: the interval of the configuration holds while there is money for it, and is stretched when there is not.
+func TestPaceOfPolls(t *testing.T) {
+	for budget, want := range map[meter.USD]int{0: 289, 100 * meter.Dollar: 289, 10 * meter.Dollar: 192} {
+		onBudget(t, sim.Car{PluggedIn: true, Level: 10, BatteryKWh: 5000, Amps: 16}, budget, func(r *rig) {
+			r.start()
+			r.pass(24 * time.Hour)
+			if n := r.tesla.Count("vehicle_data", ""); n < want-2 || n > want+2 {
+				t.Errorf("%s USD: %d reads in a day, want %d", budget, n, want)
+			}
+		})
+	}
+}
