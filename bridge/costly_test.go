@@ -76,6 +76,9 @@ func TestReadsThatAreWorthTheirPrice(t *testing.T) {
 // TestStartIsSeenWhereReadsCost: the set point that a start has lost comes back, although nobody reads the car for minutes.
 func TestStartIsSeenWhereReadsCost(t *testing.T) {
 	inFleet(t, sim.Car{PluggedIn: true, Stopped: true, Level: 20, Amps: 16, StartsAtFive: true}, func(r *rig) {
+		cfg := r.cfg.Cars[vin]
+		cfg.Poll.Online = 10 * time.Minute // somebody saves
+		r.cfg.Cars[vin] = cfg
 		r.start()
 		r.pass(time.Minute)
 		r.send("charge_amps", "10")

@@ -257,8 +257,8 @@ func (c *car) startSeen(read tesla.ChargeState, now time.Time) {
 	c.log.Info("the car started at another current than asked; the set point is sent once more", "car", c.alias(), "amps", want)
 }
 
-// startWindow is within which the start of a charge must be seen. Where reads cost it takes two polls: the first may still show
-// the car starting.
+// startWindow is within which the start of a charge must be seen. Where reads cost nothing is read after ON but by the polls,
+// the first of which may still show the car starting.
 func (c *car) startWindow(now time.Time) time.Duration {
 	if c.source == costly {
 		return resendWindow + 2*max(c.cfg.Poll.Online, c.cfg.Poll.Charging, c.paced(now).Read)

@@ -161,7 +161,7 @@ func verdict(name string, response []byte) error {
 	var answer struct {
 		Result *bool  `json:"result"`
 		Reason string `json:"reason"`
-		String string `json:"string"` // what tesla-http-proxy calls it
+		String string `json:"string"` // what older releases of tesla-http-proxy call it
 	}
 	if json.Unmarshal(response, &answer) != nil || answer.Result == nil {
 		return fmt.Errorf("%s: %w", name, &Error{Class: ErrTemporary, Text: "the answer has no result", Uncertain: true})

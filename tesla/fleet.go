@@ -135,7 +135,7 @@ func (e *Error) inFleet() *Error {
 	case e.Status == http.StatusPreconditionFailed:
 		e.Class = ErrNotRegistered
 	case e.Status == http.StatusForbidden && e.Text == http.StatusText(e.Status):
-		e.Class = ErrRefused // the proxy has left out Tesla's words, so nobody knows which of its reasons it is
+		e.Class = ErrRefused // an older proxy left out Tesla's words, so nobody knows which of its reasons it is
 	case e.Status == http.StatusInternalServerError && has("vehicle unavailable"):
 		e.Class, e.Uncertain = ErrAsleep, false
 	case e.Status == http.StatusInternalServerError && has("public key has not been paired"):

@@ -153,7 +153,7 @@ func (t *Tesla) fleetAPI(q *request) *answer {
 // scopeOf is what a login needs for an endpoint.
 func scopeOf(name string) string {
 	switch {
-	case strings.HasPrefix(name, "command/"):
+	case strings.HasPrefix(name, "command/"), name == "signed_command":
 		return "vehicle_charging_cmds"
 	case name == "users/region":
 		return ""
