@@ -1,7 +1,9 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -61,5 +63,55 @@ func TestInvariant8Killed(t *testing.T) {
 	t.Logf("summary: %d kills; billed %+v; counted %d, %d, %d", kills, bill, counted.Reads.Count, counted.Commands.Count, counted.Wakes.Count)
 	if counted.Problem != "" || counted.Reads.Count < int64(bill.Reads) || counted.Commands.Count < int64(bill.Commands) || bill.Commands < kills {
 		t.Errorf("billed %+v, counted %+v", bill, counted)
+	}
+}
+
+// TestBudgetOfADay: the whole program with the budget of the defaults: how often it reads, and what it says about it.
+func TestBudgetOfADay(t *testing.T) {
+	inFleet(t, "eu", "eu", func(w *whole) {
+		w.logIn()
+		w.start()
+		w.pass(24 * time.Hour)
+		if n := w.tesla.Count("vehicle_data", ""); n < 190 || n > 195 {
+			t.Errorf("%d full reads in a day, want one each 7 and a half minutes", n)
+		}
+		var said struct {
+			Usage struct {
+				Bill struct {
+					Month     string
+					Spent     float64 `json:"spent_usd"`
+					Left      float64 `json:"left_usd"`
+					Throttled []string
+				}
+			}
+		}
+		health := w.broker.Retained()["tesla2mqtt/bridge/health"]
+		if err := json.Unmarshal([]byte(health), &said); err != nil {
+			t.Fatal(err)
+		}
+		bill, want := said.Usage.Bill, float64(w.tesla.Bill("").MicroUSD())/1e6
+		if bill.Month != "2000-01" || math.Abs(bill.Spent-want) > 1e-9 || math.Abs(bill.Left-10+want) > 1e-9 || len(bill.Throttled) != 1 ||
+			!strings.HasPrefix(bill.Throttled[0], "a car is read each 7m") {
+			t.Errorf("billed %f USD, and health says %+v", want, bill)
+		}
+		if shown := w.broker.Retained()["homeassistant/device/tesla2mqtt_bridge_tesla2mqtt/config"]; !strings.Contains(shown, `"api_cost_month"`) || !strings.Contains(shown, `"api_budget_left"`) {
+			t.Error("Home Assistant is not told what it costs")
+		}
+	})
+}
+
+func TestJudgeBudget(t *testing.T) {
+	left := 2 * meter.Dollar
+	r := meter.Report{Month: "2026-11", Spent: 8 * meter.Dollar, Budget: 10 * meter.Dollar, Left: &left, Reads: meter.Cost{Count: 4000}, Commands: meter.Cost{Count: 1}}
+	got := judgeBudget(r)
+	if len(got) != 1 || got[0].Status != statusOK || got[0].Message != "8.00 USD in 2026-11: 4000 reads, 1 command, 0 wakes; 2.00 of 10.00 USD are left" {
+		t.Errorf("got %+v", got)
+	}
+	r.Throttled, r.Problem = []string{"full reads are refused", "wakes are refused"}, "the disk is full"
+	if got = judgeBudget(r); len(got) != 3 || got[1].Status != statusWarn || got[1].Message != "to save money, full reads are refused; wakes are refused" || got[2].Status != statusWarn {
+		t.Errorf("got %+v", got)
+	}
+	if got = judgeBudget(meter.Report{Month: "2026-11"}); len(got) != 1 || !strings.HasSuffix(got[0].Message, "tesla.monthly_budget_usd sets no limit") {
+		t.Errorf("got %+v", got)
 	}
 }
