@@ -1,8 +1,10 @@
 package tesla_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"sync"
@@ -197,5 +199,41 @@ func TestRightRegionIsBookedToo(t *testing.T) {
 	c.Meter = m
 	if _, err := c.ChargeState(t.Context(), fleetVIN); err != nil || m.booked[tesla.ExpenseRead] != 2 || s.Bill("").Reads != 2 {
 		t.Errorf("%v, %d booked, %d billed, want 2", err, m.booked[tesla.ExpenseRead], s.Bill("").Reads)
+	}
+}
+
+// refusing is a login that cannot be had.
+type refusing struct{ error }
+
+func (refusing) LoginRequired() bool { return true }
+
+// TestUnsentIsNotBooked: what certainly never reached Tesla costs nothing, unless it was sent once before.
+func TestUnsentIsNotBooked(t *testing.T) {
+	for name, fault := range map[string]error{
+		"no connection": &net.OpError{Op: "dial", Err: errors.New("connection refused")}, "no login": refusing{errors.New("log in")}, "too late": hosts.TooLate,
+	} {
+		m := &tally{booked: map[tesla.Expense]int{}}
+		c := tesla.NewFleetClient(&http.Client{Transport: tripper(func(*http.Request) (*http.Response, error) { return nil, fault })}, func() string { return hosts.FleetAPI("eu") })
+		c.Meter = m
+		if _, err := c.ChargeState(t.Context(), fleetVIN); err == nil || m.booked[tesla.ExpenseRead] != 0 {
+			t.Errorf("%s: %v, %d booked", name, err, m.booked[tesla.ExpenseRead])
+		}
+	}
+	s := &sim.Tesla{Fleet: &sim.Fleet{}}
+	s.Add(sim.Car{VIN: fleetVIN, PluggedIn: true})
+	server := httptest.NewServer(s)
+	defer server.Close()
+	m := &tally{booked: map[tesla.Expense]int{}}
+	lost := tripper(func(r *http.Request) (*http.Response, error) {
+		answer, err := server.Client().Transport.RoundTrip(r) // 401, without a token
+		if err == nil {
+			err = answer.Body.Close()
+		}
+		return nil, cmp.Or[error](err, refusing{errors.New("log in")})
+	})
+	c := tesla.NewFleetClient(&http.Client{Transport: lost}, func() string { return server.URL })
+	c.Meter = m
+	if _, err := c.ChargeState(t.Context(), fleetVIN); !errors.Is(err, tesla.ErrLoginRequired) || m.booked[tesla.ExpenseRead] != 1 || s.Bill("").Reads != 1 {
+		t.Errorf("%v; %d booked, %d billed, want 1", err, m.booked[tesla.ExpenseRead], s.Bill("").Reads)
 	}
 }
