@@ -8,7 +8,7 @@ import (
 	"tesla2mqtt/tesla"
 )
 
-// Pace is what the budget asks of a car whose reads and commands cost money.
+// Pace is what the budget asks of a car whose reads or commands cost money.
 type Pace struct {
 	// Read is the least time between two full reads of one car.
 	Read time.Duration
@@ -23,7 +23,14 @@ func (c *car) paced(now time.Time) Pace {
 	if c.pace == nil {
 		return Pace{}
 	}
-	return c.pace(now)
+	p := c.pace(now)
+	if c.source != costly {
+		p.Read = 0
+	}
+	if !c.cfg.Billed {
+		p.Wait = 0
+	}
+	return p
 }
 
 // stretched is how amps may be changed now: raising them waits for the budget too.
@@ -65,7 +72,7 @@ func (c *car) tooDear(p *pending, now time.Time) (verdict, bool) {
 // has told anything since.
 func (c *car) doneJustNow(p *pending, now time.Time) (verdict, bool) {
 	a, known := c.acked[tesla.Charging]
-	if c.pace == nil || p.req.thing != tesla.Charging || !known || a.value != p.value || c.sentOf[tesla.Charging].After(a.at) {
+	if !c.cfg.Billed || p.req.thing != tesla.Charging || !known || a.value != p.value || c.sentOf[tesla.Charging].After(a.at) {
 		return verdict{}, false
 	}
 	nextPoll := min(max(freshFor, c.cfg.Poll.Online, c.paced(now).Read), longKnown)

@@ -115,6 +115,22 @@ func TestRaisingWaitsForTheBudget(t *testing.T) {
 	})
 }
 
+// TestOtherWaysAreFree: who commands a car by another way than the billed API waits for no budget, and who reads it so is not
+// read less often.
+func TestOtherWaysAreFree(t *testing.T) {
+	at := time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
+	c := &car{source: costly, cfg: CarConfig{Billed: true}, pace: func(time.Time) Pace { return Pace{Read: time.Hour, Wait: time.Minute} }}
+	for _, row := range []struct {
+		source string
+		billed bool
+		want   Pace
+	}{{costly, true, Pace{time.Hour, time.Minute}}, {costly, false, Pace{Read: time.Hour}}, {"telemetry", true, Pace{Wait: time.Minute}}, {"ble", false, Pace{}}} {
+		if c.source, c.cfg.Billed = row.source, row.billed; c.paced(at) != row.want {
+			t.Errorf("read by %s, commands billed %v: %+v, want %+v", row.source, row.billed, c.paced(at), row.want)
+		}
+	}
+}
+
 // TestRefreshesAreRationed: who asks for a read each 10 s gets some at once, and then one now and then. The car is no less
 // available for it, and nothing is logged.
 func TestRefreshesAreRationed(t *testing.T) {

@@ -20,7 +20,7 @@ type car struct {
 	out       *carTopics
 	memory    Memory
 	log       *slog.Logger
-	pace      func(time.Time) Pace // nil where reads and commands are free
+	pace      func(time.Time) Pace // nil where neither reads nor commands cost money
 
 	inbox    chan *message
 	vehicles chan listing // news of the car's place in the account

@@ -34,6 +34,8 @@ type CarConfig struct {
 	ReadOnly bool
 	// Source names who tells how the car is: owner, fleet, ble, telemetry; "" for the API of all cars.
 	Source string
+	// Billed tells that each command to the car costs money.
+	Billed bool
 }
 
 // Poll says how often a car is looked at. Reading never wakes it.

@@ -165,9 +165,6 @@ func (m *Meter) read(k known, now time.Time) (known, error) {
 	if err != nil {
 		return k, err
 	}
-	if data == nil && k.Month != "" {
-		return k, nil // deleted under us: what is in memory counts
-	}
 	l, err := parse(data)
 	if err != nil {
 		// For its owner to look at. That this fails as well changes nothing.
@@ -175,11 +172,19 @@ func (m *Meter) read(k known, now time.Time) (known, error) {
 		l = worst(m.o.Budget, now)
 		return known{ledger: l}, m.write(l)
 	}
-	if l.Month != k.Month {
-		k.owed = counts{} // of a month that is over
+	return k.with(l), nil
+}
+
+// with takes over what the file says.
+func (k known) with(l ledger) known {
+	switch {
+	case l.Month < k.Month:
+		return k // deleted under us, or not written in this month yet: what is in memory counts
+	case l.Month > k.Month:
+		return known{ledger: l, fault: k.fault} // what is owed was of a month that is over
 	}
 	k.ledger, k.counts = l, l.counts.plus(k.owed)
-	return k, nil
+	return k
 }
 
 const damagedName = "usage-damaged.json"
@@ -214,10 +219,8 @@ func (m *Meter) peek() known {
 		k.fault = err
 	case damaged != nil:
 		k.ledger, k.owed = worst(m.o.Budget, m.o.Now()), counts{}
-	case l.Month == k.Month:
-		k.ledger, k.counts = l, l.counts.plus(k.owed)
-	case data != nil:
-		k.ledger, k.owed = l, counts{}
+	default:
+		k = k.with(l)
 	}
 	return k
 }

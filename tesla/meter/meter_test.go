@@ -172,6 +172,22 @@ func TestFullDisk(t *testing.T) {
 	}
 }
 
+// TestFullDiskOverTheMonth: what was not written down when the month began is not forgotten.
+func TestFullDiskOverTheMonth(t *testing.T) {
+	f, now := &files{data: map[string][]byte{}}, date(31, 23)
+	m := New(f, unlocked, Options{Budget: ten, Now: func() time.Time { return now }})
+	book(t, m, tesla.ExpenseRead)
+	f.full = syscall.ENOSPC
+	now = now.Add(2 * time.Hour)
+	book(t, m, tesla.ExpenseStop)
+	book(t, m, tesla.ExpenseStop)
+	f.full = nil
+	book(t, m, tesla.ExpenseStop)
+	if r := m.Report(); r.Month != "2027-01" || r.Commands.Count != 3 || r.Reads.Count != 0 {
+		t.Errorf("got %+v", r)
+	}
+}
+
 // TestNoLimit: everything is counted and nothing refused, even on a disk that is full.
 func TestNoLimit(t *testing.T) {
 	f, now := &files{data: map[string][]byte{}}, date(3, 12)
