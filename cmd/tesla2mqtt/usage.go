@@ -10,6 +10,7 @@ Usage:
   tesla2mqtt status [CAR]          show the charge state, without waking the car
   tesla2mqtt set-amps CAR AMPS     set the charging current, without waking the car
   tesla2mqtt refresh-token         renew the login now; rarely needed, it renews itself
+  tesla2mqtt fleet register DOMAIN register your application with the Fleet API, once
   tesla2mqtt check                 test configuration, login, Tesla and broker, and say what to do
   tesla2mqtt healthcheck           ask the broker whether the bridge is well, for Docker and scripts
   tesla2mqtt completion SHELL      print the completion for bash, zsh, fish or pwsh
@@ -87,6 +88,14 @@ since the first only takes the car to 5 A.
 Examples:
   tesla2mqtt set-amps model3 10
   tesla2mqtt set-amps "My Tesla" 6
+`,
+	"fleet": `Usage: tesla2mqtt fleet register DOMAIN
+
+Registers your application with the Fleet API of tesla.region, once, before the first login. DOMAIN is an allowed origin of the
+application, and has to show its public key; docs/fleet.md says how. Needs the client secret. Doing it again does no harm.
+
+Example:
+  tesla2mqtt fleet register my.example
 `,
 	"check": `Usage: tesla2mqtt check [-json]
 
