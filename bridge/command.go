@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"crypto/rand"
+	"errors"
 	"time"
 
 	"tesla2mqtt/tesla"
@@ -94,7 +95,9 @@ func (c *car) admit(p *pending) *refusal {
 		if c.cfg.ReadOnly || !c.cfg.Commands.Enabled {
 			return refuse("disabled", "commands are turned off in the configuration (commands.enabled, or write: none)")
 		}
-		if err := c.commander.Can(p.req.thing); err != nil {
+		if err := c.commander.Can(p.req.thing); errors.Is(err, tesla.ErrNoKey) {
+			return refuse("no_key", "%s: %s", err, tesla.Advice(err))
+		} else if err != nil {
 			return refuse("unsupported", "%s: %s", err, tesla.Advice(err))
 		}
 	}

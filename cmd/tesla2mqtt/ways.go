@@ -20,6 +20,8 @@ type ways struct {
 	client *tesla.Client
 	meter  *meter.Meter // nil where calls cost nothing
 	paying atomic.Int32 // cars that share the budget
+
+	signers *signers
 }
 
 // openWays opens what the cars of the configuration need. The caller closes it.
@@ -28,15 +30,21 @@ func openWays(c *Config, log *slog.Logger) (*ways, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &ways{c: c, login: login, client: client}
+	w := newWays(c, login, client, log)
 	if err := w.openMeter(log); err != nil {
+		w.signers.close()
 		return nil, errors.Join(err, login.Close())
 	}
 	return w, nil
 }
 
+func newWays(c *Config, login *auth.Source, client *tesla.Client, log *slog.Logger) *ways {
+	return &ways{c: c, login: login, client: client, signers: openSigners(c, log)}
+}
+
 // close is for defer, as closeAccount is.
 func (w *ways) close(err *error) {
+	w.signers.close()
 	if w.meter != nil {
 		*err = errors.Join(*err, w.meter.Close())
 	}
@@ -57,7 +65,6 @@ func (w *ways) Car(v tesla.Vehicle) (bridge.Reader, bridge.Commander) {
 	if settings, _ := w.c.settings(v.VIN); settings.Write == "rest" {
 		v.SignedCommands = false // who signs is at tesla.api_url
 	}
-	// write: auto is what the car takes unsigned. Signed commands by the API (write: api) come in here, as another Commander.
 	car := w.client.Car(v)
-	return car, car
+	return car, w.commander(v, car)
 }

@@ -143,11 +143,12 @@ func (w *whole) start() {
 	login := w.open()
 	c := w.config()
 	log := slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	account := &ways{c: c, login: login, client: newClient(c, login, log)}
-	if err := account.openMeter(log); err != nil {
+	ways := newWays(c, login, newClient(c, login, log), log)
+	if err := ways.openMeter(log); err != nil {
 		w.t.Fatal(err)
 	}
-	p := parts{account, memory, c.mqttOptions(), log}
+	ways.remember(memory)
+	p := parts{ways, memory, c.mqttOptions(), log}
 	p.broker.Dial = w.broker.Dial
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
@@ -159,7 +160,7 @@ func (w *whole) start() {
 		}
 		w.stop = nil
 		var err error
-		if account.close(&err); err != nil {
+		if ways.close(&err); err != nil {
 			w.t.Error(err)
 		}
 		if err := memory.Close(); err != nil {

@@ -51,7 +51,7 @@ func TestOnce(t *testing.T) {
 		{universalmessage.MessageFault_E_MESSAGEFAULT_ERROR_INACTIVE_KEY, 1, tesla.ErrNotPaired, "", false},
 		{universalmessage.MessageFault_E_MESSAGEFAULT_ERROR_BUSY, 2, nil, "could_not_wake_buses", false},
 		{universalmessage.MessageFault_E_MESSAGEFAULT_ERROR_INVALID_SIGNATURE, 2, tesla.ErrSession, "", false},
-		{universalmessage.MessageFault_E_MESSAGEFAULT_ERROR_INVALID_TOKEN_OR_COUNTER, 2, tesla.ErrSession, "", false},
+		{universalmessage.MessageFault_E_MESSAGEFAULT_ERROR_INVALID_TOKEN_OR_COUNTER, 1, tesla.ErrSession, "", true},
 		{universalmessage.MessageFault_E_MESSAGEFAULT_ERROR_INCORRECT_EPOCH, 2, tesla.ErrSession, "", false},
 		{universalmessage.MessageFault_E_MESSAGEFAULT_ERROR_TIME_EXPIRED, 2, tesla.ErrTooLate, "", false},
 		{universalmessage.MessageFault_E_MESSAGEFAULT_ERROR_TIME_TO_LIVE_TOO_LONG, 2, tesla.ErrSession, "", false},
@@ -106,6 +106,27 @@ func TestNoAnswer(t *testing.T) {
 	})
 }
 
+// TestCameTwice: the way to the car may double a message. The answer is the refusal of the second then, and the order, which was
+// carried out, is not sent again.
+func TestCameTwice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, true, keys.Role_ROLE_FM, sim.Car{PluggedIn: true})
+		if err := r.car.Do(t.Context(), amps(8)); err != nil {
+			t.Fatal(err)
+		}
+		if err := r.tesla.Fault("twice", sim.Times(1)); err != nil {
+			t.Fatal(err)
+		}
+		err := r.car.Do(t.Context(), amps(9))
+		if n := len(r.handle.Executed()); n != 2 || !tesla.MayHaveSucceeded(err) {
+			t.Errorf("%d commands, %v", n, err)
+		}
+		if err := r.car.Do(t.Context(), amps(10)); err != nil || r.handle.Amps() != 10 {
+			t.Errorf("the next one: %v", err)
+		}
+	})
+}
+
 // TestEnd: nothing is sent after its end, and what the car gets late it finds expired.
 func TestEnd(t *testing.T) {
 	for name, way := range ways {
@@ -148,6 +169,30 @@ func TestLateForTheCar(t *testing.T) {
 			t.Errorf("expired %d times", n)
 		}
 	})
+}
+
+// TestPunch: the ticket of a command lets it pass in time only, once, and once more after a refusal unread.
+func TestPunch(t *testing.T) {
+	now := time.Now()
+	for _, row := range []struct {
+		name   string
+		ticket ticket
+		class  error
+	}{
+		{"in time", ticket{open: true, end: now.Add(1)}, nil},
+		{"too late", ticket{open: true, end: now}, tesla.ErrTooLate},
+		{"closed", ticket{end: now.Add(1)}, tesla.ErrTooLate},
+		{"sent", ticket{open: true, end: now.Add(1), sends: 1}, tesla.ErrTemporary},
+		{"refused unread", ticket{open: true, end: now.Add(1), sends: 1, again: true}, nil},
+		{"refused unread, too late", ticket{open: true, end: now, sends: 1, again: true}, tesla.ErrTooLate},
+		{"refused unread twice", ticket{open: true, end: now.Add(1), sends: 2, again: true,
+			fault: universalmessage.MessageFault_E_MESSAGEFAULT_ERROR_INCORRECT_EPOCH}, tesla.ErrSession},
+	} {
+		g := &guard{ticket: row.ticket}
+		if err := g.punch(now, 1); !errors.Is(err, row.class) {
+			t.Errorf("%s: got %v, want %v", row.name, err, row.class)
+		}
+	}
 }
 
 // TestOneAtATime: commands that come at once are given one after the other, and one that is given up while it waits is not sent.
