@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/teslamotors/vehicle-command/pkg/protocol/protobuf/keys"
+
 	"tesla2mqtt/internal/draw"
 	"tesla2mqtt/tesla/meter"
 	"tesla2mqtt/tesla/sim"
@@ -114,4 +116,43 @@ func TestJudgeBudget(t *testing.T) {
 	if got = judgeBudget(meter.Report{Month: "2026-11"}); len(got) != 1 || !strings.HasSuffix(got[0].Message, "tesla.monthly_budget_usd sets no limit") {
 		t.Errorf("got %+v", got)
 	}
+}
+
+// TestInvariant8Signed: signed commands, with the messages that make a session, are counted as Tesla bills them. What is too dear is
+// refused as such, and lowering and OFF are not.
+func TestInvariant8Signed(t *testing.T) {
+	withKey(t, keys.Role_ROLE_OWNER, func(w *signedWhole) {
+		w.yaml = strings.Replace(w.yaml, "api: fleet", "api: fleet, monthly_budget_usd: 1", 1)
+		w.start()
+		send := func(thing, value string) {
+			if err := w.broker.Publish("tesla2mqtt/"+signedVIN+"/"+thing+"/set", value, false); err != nil {
+				t.Fatal(err)
+			}
+			w.pass(20 * time.Second)
+		}
+		for i := range 30 {
+			send("charge_amps", fmt.Sprint(8+i%2*4))
+		}
+		send("charge_amps", "5")
+		send("charging", "OFF")
+		statuses := map[string]int{}
+		for _, m := range w.results {
+			var r struct{ Status, Reason string }
+			if err := json.Unmarshal([]byte(m.Payload), &r); err != nil {
+				t.Fatal(err)
+			}
+			statuses[r.Status+"/"+r.Reason]++
+		}
+		if statuses["rejected/budget"] < 5 || statuses["ok/"] < 20 || w.signer.Amps() != 5 || w.signer.Charging() {
+			t.Errorf("results %v; the car is at %d A and charges: %v", statuses, w.signer.Amps(), w.signer.Charging())
+		}
+		m, err := meter.Open(w.config().StateDir, meter.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		bill, counted := w.tesla.Bill(""), m.Report()
+		if bill.Commands < 22 || counted.Commands.Count != int64(bill.Commands) || counted.Reads.Count != int64(bill.Reads) {
+			t.Errorf("billed %+v, counted %+v", bill, counted)
+		}
+	})
 }
