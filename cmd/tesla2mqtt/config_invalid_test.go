@@ -19,6 +19,8 @@ var invalid = []struct{ name, want string }{
 	{"base-topic-empty", `FILE:2: mqtt.base_topic: must be a topic of letters, digits, _ and -, with single slashes inside (such as home/tesla2mqtt)`},
 	{"base-topic-slash", `FILE:2: mqtt.base_topic: must be a topic of letters, digits, _ and -, with single slashes inside (such as home/tesla2mqtt)`},
 	{"base-topic-wildcard", `FILE:2: mqtt.base_topic: must be a topic of letters, digits, _ and -, with single slashes inside (such as home/tesla2mqtt)`},
+	{"budget", `FILE:2: tesla.monthly_budget_usd: must be 1 to 10000 (dollars a month), or 0 for no limit`},
+	{"budget-form", `FILE:2: tesla.monthly_budget_usd: must be an amount in dollars, without a sign (such as 10 or 2.50)`},
 	{"bool", `FILE:2: mqtt.scalars: must be true or false`},
 	{"ca-unencrypted", `FILE:2: mqtt.ca_file: needs an encrypted connection; set mqtt.url to mqtts:// or wss://`},
 	{"client-id", `FILE:2: mqtt.client_id: must be 1 to 64 letters, digits, _ or - (Home Assistant's ids are made of it)`},

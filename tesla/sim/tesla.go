@@ -47,6 +47,7 @@ type Tesla struct {
 	calls      map[callKey]int
 	log        []Call
 	hosts      map[string]bool
+	bills      map[string]*Bill // by month
 }
 
 // ServeHTTP answers as Tesla would, or as the first fault that matches demands.
@@ -55,6 +56,9 @@ func (t *Tesla) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		apiError(http.StatusBadRequest, err.Error()).write(w)
 		return
+	}
+	if q.Host != evilHost {
+		w = t.charge(w, q.endpoint)
 	}
 	if f := t.takeFault(q.endpoint); f != nil {
 		f.kind.act(t, w, q, f)
@@ -123,6 +127,7 @@ func (t *Tesla) ready() {
 	t.access = map[string]access{}
 	t.calls = map[callKey]int{}
 	t.hosts = map[string]bool{}
+	t.bills = map[string]*Bill{}
 }
 
 // speed is how many of its seconds a car charges in one of ours.
