@@ -27,7 +27,7 @@ func (k *checkup) broker(ctx context.Context, vins []string) {
 		return
 	}
 	cfg := k.config.bridgeConfig(version, "")
-	rights, err := mqtt.FindRights(ctx, k.config.mqttOptions(), bridge.Written(cfg, vins), bridge.Read(cfg))
+	rights, err := mqtt.FindRights(ctx, k.config.mqttOptions(), bridge.Written(cfg, vins), append(bridge.Read(cfg), k.config.telemetryFilters()...))
 	if err != nil {
 		k.fail("access", "what this user may do could not be found out: "+err.Error(), "see the broker's log")
 		return
@@ -36,7 +36,7 @@ func (k *checkup) broker(ctx context.Context, vins []string) {
 		k.fail("retained", "the broker keeps no retained messages, so nobody who comes later would see anything", "allow them on the broker (in Mosquitto: retain_available true)")
 	}
 	k.mayWrite(rights, cfg)
-	k.mayRead(rights, cfg)
+	k.mayRead(k.mayHear(rights), cfg)
 }
 
 func (k *checkup) way(w mqtt.Way) {
