@@ -27,36 +27,29 @@ func (c *Config) telemetryFilters() []string {
 	return telemetry.Filters(c.Telemetry.BaseTopic)
 }
 
-// mayHear tells whether telemetry can arrive, and returns the rights to read everything else.
-func (k *checkup) mayHear(r mqtt.Rights) mqtt.Rights {
+// mayHear tells whether telemetry can arrive, and takes its topics from r: what is said of the others does not hold for them.
+func (k *checkup) mayHear(r *mqtt.Rights) {
 	filters := k.config.telemetryFilters()
 	if len(filters) == 0 {
-		return r
+		return
 	}
-	theirs := func(list []string) (ours, rest []string) {
-		for _, f := range list {
-			if slices.Contains(filters, f) {
-				ours = append(ours, f)
-			} else {
-				rest = append(rest, f)
-			}
-		}
-		return ours, rest
+	theirs := func(f string) bool { return slices.Contains(filters, f) }
+	refused, unsure := keep(r.Unreadable, theirs), keep(r.Unsure, theirs)
+	for _, list := range []*[]string{&r.Readable, &r.Unreadable, &r.Unsure} {
+		*list = slices.DeleteFunc(*list, theirs)
 	}
-	readable, unreadable, unsure := []string(nil), []string(nil), []string(nil)
-	readable, r.Readable = theirs(r.Readable)
-	unreadable, r.Unreadable = theirs(r.Unreadable)
-	unsure, r.Unsure = theirs(r.Unsure)
 	switch {
-	case len(unreadable) > 0:
-		k.fail("telemetry", "the broker refuses this user to read "+some(unreadable)+", so no telemetry arrives", "let this user read them, in the broker's access rules")
+	case len(refused) > 0:
+		k.fail("telemetry", "the broker refuses this user to read "+some(refused)+", so no telemetry arrives", "let this user read them, in the broker's access rules")
 	case len(unsure) == 0:
-		k.ok("telemetry", "the broker has stored messages on "+some(readable))
-	case r.Open:
-		k.ok("telemetry", "this user may read "+some(filters)+"; nothing is stored on "+some(unsure))
+		k.ok("telemetry", "the broker has stored messages on "+some(filters))
 	default:
-		k.warn("telemetry", "nothing is stored on "+some(unsure)+", so it cannot be found out whether it would arrive",
-			`set "retained": true for MQTT in the fleet-telemetry server, or see that the car's values change while the bridge runs`)
+		k.warn("telemetry", "nothing is stored on "+some(unsure)+": the server publishes elsewhere, or does not retain, or this user may not read it",
+			`see telemetry.base_topic, and set "retained": true below mqtt in the server's configuration`)
 	}
-	return r
+}
+
+// keep returns what of a list is such, and leaves the list alone.
+func keep(list []string, such func(string) bool) []string {
+	return slices.DeleteFunc(slices.Clone(list), func(s string) bool { return !such(s) })
 }
