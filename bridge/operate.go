@@ -116,11 +116,9 @@ func (c *car) tookState(o outcome, now time.Time) {
 		c.forgive("unreachable")
 	}
 	c.success = now
-	if c.watch.changes != nil && c.gone {
-		return // what is still known of it does not bring it back into the account
-	}
-	c.gone = false
-	if c.schedule.readFailures == 0 || o.state != tesla.StateOnline {
+	// What a car streams does not bring it back into the account.
+	c.gone = c.gone && c.watch.changes != nil
+	if !c.gone && (c.schedule.readFailures == 0 || o.state != tesla.StateOnline) {
 		c.lastError = nil
 	}
 	if o.state != c.schedule.state {
@@ -136,7 +134,9 @@ func (c *car) tookCharge(o outcome, now time.Time) {
 		c.failed(o.err, true, now)
 		return
 	}
-	c.success, c.lastError = now, nil
+	if c.success = now; !c.gone {
+		c.lastError = nil
+	}
 	before := c.doc
 	if stale(o.charge.Timestamp, c.carTime) {
 		c.schedule.sawStale(now)

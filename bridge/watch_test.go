@@ -215,13 +215,13 @@ func TestStoredIsShownAndProvesNothing(t *testing.T) {
 // told after it does.
 func TestStreamConfirms(t *testing.T) {
 	for _, c := range []struct {
-		name, told, status, reason string
-		retained                   bool
+		name, field, told, status, reason string
+		retained                          bool
 	}{
-		{"told after it", "10", "ok", "", false},
-		{"told another", "16", "error", "unreachable", false},
-		{"told nothing", "", "unknown", "unconfirmed", false},
-		{"stored", "10", "unknown", "unconfirmed", true},
+		{"told after it", "ChargeCurrentRequest", "10", "ok", "", false},
+		{"told another value", "ChargeCurrentRequest", "16", "error", "unreachable", false},
+		{"told another thing", "ChargerVoltage", "231", "unknown", "unconfirmed", false},
+		{"stored", "ChargeCurrentRequest", "10", "unknown", "unconfirmed", true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			inStream(t, plugged(), false, func(s *streamed) {
@@ -230,9 +230,7 @@ func TestStreamConfirms(t *testing.T) {
 				s.fault("cut-after", sim.On("command"), sim.Times(1))
 				s.send("charge_amps", "10")
 				s.pass(4 * time.Second)
-				if c.told != "" {
-					s.tell("ChargeCurrentRequest", c.told, c.retained)
-				}
+				s.tell(c.field, c.told, c.retained)
 				s.pass(30 * time.Second)
 				s.wantResult(s.only("charge_amps"), c.status, c.reason)
 			})
@@ -268,6 +266,47 @@ func TestStartAtFiveIsSeenInTheStream(t *testing.T) {
 		s.flow(2 * time.Minute)
 		s.wantExecuted("set_charging_amps", "charge_start", "set_charging_amps")
 		s.want("charge_amps", "12")
+	})
+}
+
+// TestStartAtFiveIsToldLate: the set point is told some seconds after the start.
+func TestStartAtFiveIsToldLate(t *testing.T) {
+	car := plugged()
+	car.Stopped, car.Amps = true, 12
+	inStream(t, car, false, func(s *streamed) {
+		s.start()
+		s.flow(time.Minute)
+		s.send("charge_amps", "10")
+		s.flow(20 * time.Second)
+		s.send("charging", "ON")
+		s.tell("DetailedChargeState", `"DetailedChargeStateCharging"`, false)
+		s.tell("ChargeCurrentRequest", "5", false)
+		s.pass(20 * time.Second)
+		s.wantExecuted("set_charging_amps", "charge_start", "set_charging_amps")
+	})
+}
+
+// TestStoredOfASleepingCar: it shows although nobody may read a car that sleeps.
+func TestStoredOfASleepingCar(t *testing.T) {
+	inStream(t, sim.Car{Asleep: true}, false, func(s *streamed) {
+		s.start()
+		s.feed.Deliver("telemetry/"+vin+"/connectivity", []byte(`{"ConnectionId":"a","Status":"DISCONNECTED"}`), true)
+		s.tell("BatteryLevel", "55.2", true)
+		s.want("battery_level", "55")
+		s.want("vehicle_state", "offline")
+		s.want("last_update", "null")
+	})
+}
+
+// TestStreamOfASoldCar: what it goes on streaming does not bring it back.
+func TestStreamOfASoldCar(t *testing.T) {
+	inStream(t, plugged(), false, func(s *streamed) {
+		s.start()
+		s.flow(time.Minute)
+		s.want("availability", "online")
+		s.car.Remove(true)
+		s.flow(relist)
+		s.want("availability", "offline")
 	})
 }
 
