@@ -32,6 +32,7 @@ type whole struct {
 	broker *mqtttest.Broker
 	dir    string
 	log    *lockedText
+	yaml   string // the configuration
 	stop   func()
 }
 
@@ -120,11 +121,11 @@ func (w *whole) logIn() {
 	}
 }
 
-// config is what an empty file means.
+// config is what the file means, which is empty unless a test wrote one.
 func (w *whole) config() *Config {
 	w.t.Helper()
 	name := filepath.Join(w.dir, "config.yaml")
-	if err := os.WriteFile(name, nil, 0o600); err != nil {
+	if err := os.WriteFile(name, []byte(w.yaml), 0o600); err != nil {
 		w.t.Fatal(err)
 	}
 	c, err := loadConfig(name, func(string) string { return "" })
