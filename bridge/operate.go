@@ -179,10 +179,10 @@ func (c *car) protect(read tesla.ChargeState, now time.Time) tesla.ChargeState {
 		told := read.ToldAt(thing)
 		switch {
 		case !known || *shown == nil:
-		case read.Told != nil && !told.After(a.at):
+		case read.Told != nil && !told.IsZero() && !told.After(a.at):
 			// It is told when it changes, so this is from before, however long ago that is.
 			*shown = new(a.value)
-		case now.Sub(a.at) < ackMemory && !told.IsZero() && !told.After(a.at):
+		case now.Sub(a.at) < ackMemory && (read.Told != nil || !told.IsZero()) && !told.After(a.at):
 			*shown = new(a.value)
 		case !sameAmps(**shown, a.value):
 			delete(c.acked, thing)

@@ -250,6 +250,13 @@ func TestOldTellingDoesNotBringBackTheSetPoint(t *testing.T) {
 		}
 		s.tell("ChargeCurrentRequest", "12", false)
 		s.want("charge_amps", "12")
+		s.send("charge_amps", "10")
+		s.pass(4 * time.Second)
+		s.tell("ChargeCurrentRequest", "13", true) // it may be from before
+		s.want("charge_amps", "10")
+		s.pass(ackMemory)
+		s.tell("ChargeCurrentRequest", "14", true)
+		s.want("charge_amps", "14")
 	})
 }
 

@@ -27,12 +27,13 @@ func TestBoundaries(t *testing.T) {
 		mochi  = "github.com/mochi-mqtt/server/v2"
 	)
 	for pkg, never := range map[string][]string{
-		"tesla":          {oauth, paho, module + "tesla/auth", module + "bridge", "log/slog"},
-		"tesla/auth":     {paho, module + "bridge", module + "tesla"},
-		"tesla/sim":      {oauth, paho, module + "tesla", module + "bridge"},
-		"bridge":         {oauth, paho, "net/http/httptest", module + "tesla/auth", module + "tesla/sim", module + "bridge/mqtt"},
-		"bridge/mqtt":    {oauth, mochi, module + "tesla", module + "bridge"},
-		"cmd/tesla2mqtt": {mochi, "testing", module + "tesla/sim", module + "bridge/mqtt/mqtttest"},
+		"tesla":           {oauth, paho, module + "tesla/auth", module + "bridge", "log/slog"},
+		"tesla/auth":      {paho, module + "bridge", module + "tesla"},
+		"tesla/telemetry": {oauth, paho, module + "tesla/auth", module + "bridge", "log/slog"},
+		"tesla/sim":       {oauth, paho, module + "tesla", module + "bridge"},
+		"bridge":          {oauth, paho, "net/http/httptest", module + "tesla/auth", module + "tesla/sim", module + "bridge/mqtt"},
+		"bridge/mqtt":     {oauth, mochi, module + "tesla", module + "bridge"},
+		"cmd/tesla2mqtt":  {mochi, "testing", module + "tesla/sim", module + "bridge/mqtt/mqtttest"},
 	} {
 		linked := deps(t, module+pkg)
 		for _, p := range never {

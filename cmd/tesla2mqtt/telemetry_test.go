@@ -1,13 +1,17 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"net"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"tesla2mqtt/bridge/mqtt/mqtttest"
+	"tesla2mqtt/tesla"
 	"tesla2mqtt/tesla/sim"
 )
 
@@ -97,6 +101,78 @@ func TestTelemetryNeedsNoCloud(t *testing.T) {
 			t.Errorf("%d requests", n)
 		}
 	})
+}
+
+// setupYAML is the configuration that docs/setup-telemetry.md tells to write.
+func setupYAML(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile("../../docs/setup-telemetry.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, block, found := strings.Cut(string(text), "```yaml\n")
+	block, _, closed := strings.Cut(block, "```")
+	if !found || !closed {
+		t.Fatal("docs/setup-telemetry.md has no configuration")
+	}
+	return block
+}
+
+// TestDocumentedTelemetry: what docs/setup-telemetry.md says of our commands is so: run reads the car, check and status say what
+// it says.
+func TestDocumentedTelemetry(t *testing.T) {
+	inBubble(t, func(w *whole) {
+		w.yaml = setupYAML(t)
+		w.start()
+		w.flow(w.tesla.Add(sim.Car{VIN: "5YJ3E1EA7KF317000", PluggedIn: true}).Stream(), time.Minute, true)
+		if w.retained("model3/source") != "telemetry" || w.retained("model3/charging") != "true" {
+			t.Errorf("run shows %s", w.retained("model3/state"))
+		}
+	})
+	broker, err := mqtttest.NewBroker()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer broker.Close()
+	url, err := broker.Listen("127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := filepath.Join(t.TempDir(), "config.yaml")
+	if err := os.WriteFile(name, []byte(setupYAML(t)+"mqtt: {url: "+url+"}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range []struct {
+		command string
+		code    int
+		says    string
+	}{
+		{"check", 0, "nothing is stored on telemetry/+/v/+"},
+		{"status", 1, "which only a running bridge hears"},
+		{"vehicles", 0, "5YJ3E1EA7KF317000"},
+	} {
+		var out strings.Builder
+		code := run(t.Context(), []string{"tesla2mqtt", row.command, "-config", name}, strings.NewReader(""), &out, &out)
+		if code != row.code || !strings.Contains(out.String(), row.says) {
+			t.Errorf("%s: exit code %d, and it says\n%s", row.command, code, out.String())
+		}
+	}
+}
+
+// told is an API that answers.
+type told struct{}
+
+func (told) State(context.Context) (tesla.VehicleState, error)      { return tesla.StateOnline, nil }
+func (told) ChargeState(context.Context) (tesla.ChargeState, error) { return tesla.ChargeState{}, nil }
+
+// TestStatusAsksTheAPI: without a running bridge nobody listens, so the source is the API.
+func TestStatusAsksTheAPI(t *testing.T) {
+	c := mustLoad(t, fmt.Sprintf(streamedCar, "auto"))
+	w := &ways{c: c}
+	got, err := w.streamed("5YJ3E1EA7KF000001", told{}).ChargeState(t.Context())
+	if err != nil || got.Source != "owner" {
+		t.Errorf("told by %q, %v", got.Source, err)
+	}
 }
 
 // TestTelemetryFlood: ten thousand messages in ten seconds, of this car and of others; a command among them is carried out, and the
