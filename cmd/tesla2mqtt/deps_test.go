@@ -38,6 +38,7 @@ func TestBoundaries(t *testing.T) {
 		// It starts the other, and is nothing beside it.
 		"cmd/addon": {oauth, paho, mochi, "testing", module + "tesla", module + "tesla/auth", module + "tesla/sim", module + "bridge",
 			module + "bridge/mqtt", "gopkg.in/yaml.v3"},
+		"tesla/telemetry": {oauth, paho, module + "tesla/auth", module + "bridge", "log/slog"},
 	} {
 		linked := deps(t, module+pkg)
 		for _, p := range never {
