@@ -60,6 +60,16 @@ func TestTelemetryByMQTT(t *testing.T) {
 		if n := w.tesla.Count("vehicle_data", ""); n != reads || reads > 1 {
 			t.Errorf("%d reads of the API at the start, and %d after it", reads, n-reads)
 		}
+		w.car.PlugIn(16, 3)
+		w.flow(stream, time.Minute, true)
+		w.pass(12 * time.Minute)
+		if w.car1("source") != "owner" || w.car1("availability") != "online" {
+			t.Errorf("after twelve silent minutes: %s", w.car1("state"))
+		}
+		w.flow(stream, 30*time.Second, true)
+		if w.car1("source") != "telemetry" {
+			t.Errorf("after the stream came back: %s", w.car1("state"))
+		}
 	})
 }
 
