@@ -21,6 +21,9 @@ type car struct {
 	memory    Memory
 	log       *slog.Logger
 
+	suspended func() time.Duration // of the machine, in all
+	slept     time.Duration        // what it was when this goroutine last looked
+
 	inbox    chan *message
 	vehicles chan listing // news of the car's place in the account
 	done     chan outcome
@@ -89,7 +92,7 @@ const (
 	resendMemory  = time.Hour        // an acknowledged set point that is older is not repeated after ON
 	resendWindow  = 5 * time.Minute  // within which the start must be seen
 	freshFor      = 60 * time.Second // how old a read may be to judge a command by
-	readAfterOK   = 5 * time.Second  // reads are free: show soon what became of a command
+	readAfterOK   = 4 * time.Second  // reads are free: show soon what became of a command, and before the next may go (lower_gap)
 	refreshGap    = 10 * time.Second // between reads that messages ask for
 	saveEvery     = 5 * time.Minute
 	doTimeout     = 45 * time.Second
@@ -104,6 +107,7 @@ func (c *car) run(ctx context.Context) {
 	defer cancel()
 	for {
 		// First what is to be done, then what is to be said: a command does not wait for words.
+		c.catchUp()
 		wake := c.act(ops, time.Now())
 		c.publish()
 		c.tell(ctx)
@@ -123,6 +127,13 @@ func (c *car) run(ctx context.Context) {
 		}
 		timer.Stop()
 	}
+}
+
+// catchUp takes from the commands that wait the time for which the machine was suspended.
+func (c *car) catchUp() {
+	slept := c.suspended()
+	c.desk.age(slept - c.slept)
+	c.slept = slept
 }
 
 // act expires what is late, starts the next operation if none is running, and returns when to look again.

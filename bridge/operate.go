@@ -201,6 +201,9 @@ func differ[T comparable](a, b *T) bool {
 
 // failed takes a poll that failed.
 func (c *car) failed(err error, full bool, now time.Time) {
+	if errors.Is(err, context.Canceled) {
+		return // the bridge is being stopped
+	}
 	c.schedule.failed(err, full, now)
 	if errors.Is(err, tesla.ErrAsleep) || errors.Is(err, tesla.ErrInService) {
 		c.success, c.lastError = now, nil

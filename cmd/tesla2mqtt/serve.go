@@ -68,11 +68,12 @@ func connect(ctx context.Context, c *Config, p parts) error {
 	}
 	b = bridge.New(cfg, bridge.Deps{
 		Account: p.ways, Publisher: broker, Memory: p.memory, Log: p.log,
-		Changes: broker.Changes(),
-		Online:  func() bool { return broker.Stats().State == mqtt.StateConnected },
-		Auth:    func() (string, any) { s := p.ways.login.Status(); return s.State, s },
-		MQTT:    func() any { return broker.Stats() },
-		Usage:   func() any { return p.ways.client.Usage() },
+		Changes:   broker.Changes(),
+		Suspended: suspended,
+		Online:    func() bool { return broker.Stats().State == mqtt.StateConnected },
+		Auth:      func() (string, any) { s := p.ways.login.Status(); return s.State, s },
+		MQTT:      func() any { return broker.Stats() },
+		Usage:     func() any { return p.ways.client.Usage() },
 	})
 	p.log.Info("tesla2mqtt runs", "version", version, "commit", cfg.Commit, "api", cfg.API, "broker", brokerHost(c.MQTT.URL),
 		"topics", cfg.BaseTopic+"/#")
