@@ -103,6 +103,8 @@ var classWords = []struct {
 	{tesla.ErrMissingScopes, statusError, "missing_scopes"},
 	{tesla.ErrWrongEndpoint, statusError, "unsupported"},
 	{tesla.ErrWrongRegion, statusError, "wrong_region"},
+	{tesla.ErrNotRegistered, statusError, "not_registered"},
+	{tesla.ErrNotPaired, statusRejected, "not_paired"},
 	{tesla.ErrTemporary, statusError, "unreachable"},
 }
 

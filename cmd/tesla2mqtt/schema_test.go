@@ -215,6 +215,10 @@ func textRules(s *schema, path string) {
 		s.Pattern = brokerForm
 	case "tesla.auth_url", "tesla.api_url":
 		s.Pattern = baseForm
+	case "tesla.client_id":
+		s.Pattern = "^$|" + applicationForm.String()
+	case "tesla.redirect_url":
+		s.Pattern = "^$|" + redirectForm.String()
 	case "mqtt.base_topic", "homeassistant.prefix":
 		s.Pattern, s.MaxLength = topicForm.String(), maxTopic
 	case "mqtt.client_id":

@@ -19,6 +19,9 @@ type carLine struct {
 	Alias    string `json:"alias"` // of the configuration, "" if it has none
 	Served   bool   `json:"served"`
 	Commands string `json:"commands"` // possible, signed only, off
+	// Key tells whether the car knows the key of the Fleet application: paired, missing, or left out where nobody knows.
+	Key    tesla.KeyState `json:"key,omitempty"`
+	Signer bool           `json:"-"` // its commands are signed with that key, by a proxy
 }
 
 func (a *app) vehicles(ctx context.Context, cmd *cli.Command) (err error) {
@@ -49,11 +52,12 @@ func carLines(c *Config, cars []tesla.Vehicle) []carLine {
 	lines := []carLine{} // an empty list in JSON, not null
 	for _, car := range cars {
 		v, named := c.settings(car.VIN)
-		line := carLine{VIN: car.VIN, Name: car.Name, Alias: v.Name, Served: named || len(c.Vehicles) == 0, Commands: "possible"}
+		line := carLine{VIN: car.VIN, Name: car.Name, Alias: v.Name, Served: named || len(c.Vehicles) == 0, Commands: "possible",
+			Key: car.Key, Signer: v.Write == "rest" && c.Tesla.APIURL != ""}
 		switch {
 		case v.Write == "none", !c.Commands.Enabled:
 			line.Commands = "off"
-		case car.SignedCommands:
+		case car.SignedCommands && v.Write != "rest":
 			line.Commands = "signed only"
 		}
 		lines = append(lines, line)

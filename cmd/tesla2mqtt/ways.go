@@ -34,6 +34,10 @@ func (w *ways) Vehicles(ctx context.Context) ([]tesla.Vehicle, error) { return w
 
 // Car returns how to read and to command one of them.
 func (w *ways) Car(v tesla.Vehicle) (bridge.Reader, bridge.Commander) {
+	if settings, _ := w.c.settings(v.VIN); settings.Write == "rest" {
+		v.SignedCommands = false // who signs is at tesla.api_url
+	}
+	// write: auto is what the car takes unsigned. Signed commands by the API (write: api) come in here, as another Commander.
 	car := w.client.Car(v)
 	return car, car
 }

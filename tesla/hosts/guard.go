@@ -30,6 +30,12 @@ func passed(now, end time.Time) bool {
 	return !now.Before(end) || !now.Round(0).Before(end.Round(0))
 }
 
+// End returns the end that Until has set.
+func End(ctx context.Context) (end time.Time, has bool) {
+	end, has = ctx.Value(until{}).(time.Time)
+	return end, has
+}
+
 // TooLate is the refusal of a request that came after its end.
 const TooLate = Refusal("its time ran out before it could be sent")
 
@@ -39,7 +45,7 @@ func (g Guard) Send(r *http.Request) (*http.Response, error) {
 	if !g.List.Allows(r.URL) {
 		return nil, Refusal(r.URL.Scheme + "://" + r.URL.Host + " is not on the list of hosts, nothing was sent: see auth_url and api_url")
 	}
-	if end, has := r.Context().Value(until{}).(time.Time); has && passed(time.Now(), end) {
+	if end, has := End(r.Context()); has && passed(time.Now(), end) {
 		return nil, TooLate
 	}
 	if r.GetBody != nil {

@@ -30,6 +30,8 @@ type Tesla struct {
 	Issuer string
 	// ClientID is the only client that may log in, "" for ownerapi.
 	ClientID string
+	// Fleet makes it speak the Fleet API, to one application, instead of the Owner API.
+	Fleet *Fleet
 
 	mu         sync.Mutex
 	seed       string // makes the tokens of two simulators differ
@@ -91,6 +93,9 @@ func (t *Tesla) arrive(r *http.Request) (*request, error) {
 
 // answer does what the request asks. It has taken effect when it returns, whether or not the answer is ever sent.
 func (t *Tesla) answer(q *request) answer {
+	if q.name == "signed_command" && q.Host != evilHost {
+		return t.signedCommand(q)
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	switch {
