@@ -2,12 +2,10 @@ package tesla
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"regexp"
-	"slices"
 	"strings"
 	"sync"
 
@@ -81,7 +79,7 @@ func (c *Client) standing(ctx context.Context, cars []Vehicle) error {
 	}
 	c.fleet.mu.Unlock()
 	if len(news) > 0 {
-		if err := c.fleetStatus(ctx, news); errors.Is(err, ErrRefused) || errors.Is(err, ErrNotFound) {
+		if err := c.learn(ctx, news); errors.Is(err, ErrRefused) || errors.Is(err, ErrNotFound) {
 			c.notice("which cars want signed commands is not known until one refuses: " + err.Error()) // a proxy may not pass it on
 		} else if err != nil {
 			return err
@@ -96,34 +94,16 @@ func (c *Client) standing(ctx context.Context, cars []Vehicle) error {
 	return nil
 }
 
-// fleetStatus asks how the cars with these VINs can be commanded.
-func (c *Client) fleetStatus(ctx context.Context, vins []string) error {
-	response, err := c.call(ctx, classList, http.MethodPost, "/api/1/vehicles/fleet_status", map[string][]string{"vins": vins})
+// learn asks once how the cars with these VINs can be commanded.
+func (c *Client) learn(ctx context.Context, vins []string) error {
+	all, err := c.FleetStatus(ctx, vins)
 	if err != nil {
-		return fmt.Errorf("ask how the cars can be commanded: %w", err)
-	}
-	var answer struct {
-		Paired   []string         `json:"key_paired_vins"`
-		Unpaired []string         `json:"unpaired_vins"`
-		Info     map[string]loose `json:"vehicle_info"`
-	}
-	if json.Unmarshal(response, &answer) != nil {
-		return fmt.Errorf("ask how the cars can be commanded: %w", &Error{Class: ErrTemporary, Text: "the answer is of another form"})
+		return err
 	}
 	c.fleet.mu.Lock()
 	defer c.fleet.mu.Unlock()
-	for _, vin := range vins {
-		v := Vehicle{VIN: vin}
-		if signed := answer.Info[vin].boolean("vehicle_command_protocol_required"); signed != nil {
-			v.SignedCommands = *signed
-		}
-		switch {
-		case slices.Contains(answer.Paired, vin):
-			v.Key = KeyPaired
-		case slices.Contains(answer.Unpaired, vin):
-			v.Key = KeyMissing
-		}
-		c.fleet.known[vin] = v
+	for _, s := range all {
+		c.fleet.known[s.VIN] = Vehicle{VIN: s.VIN, Key: s.Key, SignedCommands: s.SignedCommands != nil && *s.SignedCommands}
 	}
 	return nil
 }

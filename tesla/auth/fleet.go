@@ -17,7 +17,7 @@ import (
 // it allows no more than Scopes, and can be revoked by itself.
 type Fleet struct {
 	ClientID    string
-	Secret      secret.Text // goes to the token endpoint with an authorization code, and nowhere else; "" if it has none
+	Secret      secret.Text // goes to the token endpoint, with an authorization code or for Partner, and nowhere else; "" if it has none
 	RedirectURL string      // as registered; no page has to be there
 	API         string      // base URL of the region, which is the audience as well
 }
@@ -43,7 +43,7 @@ func (f *Fleet) Tokens() string {
 	return "https://fleet-auth.prd.vn.cloud.tesla.com"
 }
 
-// exchange trades a code. It is the one place where the client secret leaves this program: renewals go without.
+// exchange trades a code. Here and in Partner the client secret leaves this program: renewals go without.
 func (s *Source) exchange(ctx context.Context, conf oauth2.Config, g grant) (*oauth2.Token, error) {
 	with := []oauth2.AuthCodeOption{oauth2.VerifierOption(g.verifier.Reveal())}
 	if f := s.c.Fleet; f != nil {

@@ -218,13 +218,7 @@ type grant struct {
 func (s *Source) request(g grant) (token, *Error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
-	ctx = context.WithValue(ctx, oauth2.HTTPClient, hosts.Client(func(r *http.Request) (*http.Response, error) {
-		answer, err := s.out.Send(r.Clone(r.Context()))
-		if err == nil { // oauth2 reads text/plain as a form, and would lose the token in it
-			answer.Header.Set("Content-Type", "application/json")
-		}
-		return answer, err
-	}))
+	ctx = asking(ctx, s.out)
 	conf := s.endpoint(g.issuer)
 	ask := conf.TokenSource(ctx, &oauth2.Token{RefreshToken: g.refresh.Reveal()}).Token
 	if g.code.Reveal() != "" {
@@ -236,6 +230,17 @@ func (s *Source) request(g grant) (token, *Error) {
 		return token{}, explain(err)
 	}
 	return token{1, secret.Hide(t.AccessToken), secret.Hide(t.RefreshToken), g.issuer, asked, cmp.Or(min(max(0, t.ExpiresIn), 1e9), 8*3600), s.client()}, nil
+}
+
+// asking makes the OAuth library send by out.
+func asking(ctx context.Context, out hosts.Guard) context.Context {
+	return context.WithValue(ctx, oauth2.HTTPClient, hosts.Client(func(r *http.Request) (*http.Response, error) {
+		answer, err := out.Send(r.Clone(r.Context()))
+		if err == nil { // oauth2 reads text/plain as a form, and would lose the token in it
+			answer.Header.Set("Content-Type", "application/json")
+		}
+		return answer, err
+	}))
 }
 
 // endpoint asks as Tesla's own app does, or as the application that the owner has registered. With any other AuthStyle the
