@@ -105,6 +105,10 @@ var classWords = []struct {
 	{tesla.ErrWrongRegion, statusError, "wrong_region"},
 	{tesla.ErrNotRegistered, statusError, "not_registered"},
 	{tesla.ErrNotPaired, statusRejected, "not_paired"},
+	{tesla.ErrNotAllowed, statusRejected, "not_allowed"},
+	{tesla.ErrNoKey, statusRejected, "no_key"},
+	{tesla.ErrNoProtocol, statusRejected, "unsupported"},
+	{tesla.ErrSession, statusError, "session"},
 	{tesla.ErrTemporary, statusError, "unreachable"},
 }
 

@@ -21,6 +21,7 @@ func (k *checkup) fleetPlaces() []spot {
 // fleet tells which API is used, and what the login is good for there.
 func (k *checkup) fleet(source *auth.Source, client *tesla.Client) {
 	k.ok("application", "Fleet API, as "+k.config.Tesla.ClientID)
+	k.key()
 	if source == nil {
 		k.untried("region", "there is no login yet")
 		return

@@ -288,6 +288,8 @@ func judgeCar(line carLine, commands bool) finding {
 		f.Message += "read-only, as commands.enabled says"
 	case line.Commands == "off":
 		f.Message += "read-only, as its write: none says"
+	case line.Commands == "signed":
+		f.Message += "takes signed commands"
 	default:
 		f.Message += "takes commands"
 	}

@@ -54,6 +54,7 @@ type teslaConfig struct {
 	ClientID         string `yaml:"client_id"`
 	ClientSecretFile string `yaml:"client_secret_file"`
 	RedirectURL      string `yaml:"redirect_url"`
+	KeyFile          string `yaml:"key_file"`
 
 	TLSMin  string `yaml:"tls_min"`
 	TLSMax  string `yaml:"tls_max"`
@@ -78,7 +79,7 @@ type vehicle struct {
 	VIN      string      `yaml:"vin"`
 	Name     string      `yaml:"name"`
 	Read     string      `yaml:"read"`
-	Write    string      `yaml:"write"` // auto, rest, none
+	Write    string      `yaml:"write"` // auto, api, rest, none
 	Poll     bridge.Poll `yaml:"poll"`
 	Commands struct {
 		Wake string      `yaml:"wake"`

@@ -142,6 +142,7 @@ func (d *decoder) checkVehicles(c *Config) {
 		}
 		d.checkWay(at, v)
 		d.checkRest(at, c, v)
+		d.checkSigned(at, c, v)
 		d.checkPoll(c, at+".poll", v.Poll)
 		d.oneOf(at+".commands.wake", v.Commands.Wake)
 		d.checkAmps(at+".commands.amps", v.Commands.Amps)
@@ -173,7 +174,7 @@ func (d *decoder) checkWay(at string, v vehicle) {
 	} else {
 		d.oneOf(at+".read", v.Read)
 	}
-	if v.Write == "api" || v.Write == "ble" {
+	if v.Write == "ble" {
 		d.wrong(at+".write", "%s is not in this version (use auto, or none to never touch the car)", v.Write)
 	} else {
 		d.oneOf(at+".write", v.Write)

@@ -37,6 +37,7 @@ func (d *decoder) checkFleet(c *Config) {
 		{"redirect_url", t.RedirectURL, "one that your application is registered with; no page has to be there",
 			wants(redirectForm, t.RedirectURL, "must be https://host[/path], byte for byte as your application is registered with it")},
 		{"client_secret_file", t.ClientSecretFile, "", ""},
+		{"key_file", t.KeyFile, "", ""},
 	} {
 		at := "tesla." + k.key
 		switch {

@@ -34,7 +34,8 @@ FILE:6: tesla.client_secret_file: the file cannot be read: no such file or direc
 	{"fleet-owner", `FILE:2: tesla.region: is for the Fleet API alone (set tesla.api: fleet, or remove it)
 FILE:3: tesla.client_id: is for the Fleet API alone (set tesla.api: fleet, or remove it)
 FILE:4: tesla.redirect_url: is for the Fleet API alone (set tesla.api: fleet, or remove it)
-FILE:5: tesla.client_secret_file: is for the Fleet API alone (set tesla.api: fleet, or remove it)`},
+FILE:5: tesla.client_secret_file: is for the Fleet API alone (set tesla.api: fleet, or remove it)
+FILE:6: tesla.key_file: is for the Fleet API alone (set tesla.api: fleet, or remove it)`},
 	{"inline-client-secret", `FILE:2: tesla.client_secret: a secret does not belong in this file (use tesla.client_secret_file, or the environment variable TESLA_CLIENT_SECRET)`},
 	{"gap", `FILE:3: commands.amps.raise_gap: must be 0s to 1h`},
 	{"ha-prefix", `FILE:2: homeassistant.prefix: must be a topic of letters, digits, _ and -, with single slashes inside (such as home/tesla2mqtt)`},
@@ -88,8 +89,10 @@ FILE:5: poll.state: must be 1s to 24h`},
 	{"vin-twice", `FILE:3: vehicles[1].vin: is the same as that of vehicles[0] (each car needs its own)`},
 	{"vin", `FILE:2: vehicles[0].vin: must be a VIN: 17 capital letters and digits, without I, O and Q`},
 	{"wake", `FILE:2: commands.wake: is not a possible value (auto, never)`},
+	{"write-api-owner", `FILE:3: vehicles[0].write: api needs tesla.api: fleet (use auto: the Owner API takes no signed commands, and unsigned ones only to some cars)`},
+	{"write-api-key", `FILE:4: vehicles[0].write: api needs tesla.key_file, the key that signs (use auto for a car that takes unsigned commands)`},
 	{"write-rest", `FILE:3: vehicles[0].write: rest needs tesla.api: fleet (use auto: the Owner API sends the same where the car takes it)`},
-	{"write", `FILE:3: vehicles[0].write: is not a possible value (auto, rest, none)`},
+	{"write", `FILE:3: vehicles[0].write: is not a possible value (auto, api, rest, none)`},
 }
 
 func noEnv(string) string { return "" }

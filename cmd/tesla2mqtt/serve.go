@@ -37,6 +37,7 @@ func serve(ctx context.Context, c *Config, log *slog.Logger) (err error) {
 		return fmt.Errorf("open state_dir: %w", err)
 	}
 	defer func() { err = errors.Join(err, memory.Close()) }()
+	w.remember(memory)
 	return connect(ctx, c, parts{w, memory, c.mqttOptions(), log})
 }
 

@@ -15,6 +15,8 @@ type ways struct {
 	c      *Config
 	login  *auth.Source
 	client *tesla.Client
+
+	signers *signers
 }
 
 // openWays opens what the cars of the configuration need. The caller closes it.
@@ -23,11 +25,18 @@ func openWays(c *Config, log *slog.Logger) (*ways, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &ways{c, login, client}, nil
+	return newWays(c, login, client, log), nil
+}
+
+func newWays(c *Config, login *auth.Source, client *tesla.Client, log *slog.Logger) *ways {
+	return &ways{c, login, client, openSigners(c, log)}
 }
 
 // close is for defer, as closeAccount is.
-func (w *ways) close(err *error) { closeAccount(w.login, err) }
+func (w *ways) close(err *error) {
+	w.signers.close()
+	closeAccount(w.login, err)
+}
 
 // Vehicles lists the cars there are, whether the configuration serves them or not.
 func (w *ways) Vehicles(ctx context.Context) ([]tesla.Vehicle, error) { return w.client.Vehicles(ctx) }
@@ -37,7 +46,6 @@ func (w *ways) Car(v tesla.Vehicle) (bridge.Reader, bridge.Commander) {
 	if settings, _ := w.c.settings(v.VIN); settings.Write == "rest" {
 		v.SignedCommands = false // who signs is at tesla.api_url
 	}
-	// write: auto is what the car takes unsigned. Signed commands by the API (write: api) come in here, as another Commander.
 	car := w.client.Car(v)
-	return car, car
+	return car, w.commander(v, car)
 }

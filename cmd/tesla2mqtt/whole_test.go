@@ -143,7 +143,9 @@ func (w *whole) start() {
 	login := w.open()
 	c := w.config()
 	log := slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	p := parts{&ways{c, login, newClient(c, login, log)}, memory, c.mqttOptions(), log}
+	ways := newWays(c, login, newClient(c, login, log), log)
+	ways.remember(memory)
+	p := parts{ways, memory, c.mqttOptions(), log}
 	p.broker.Dial = w.broker.Dial
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
@@ -154,6 +156,7 @@ func (w *whole) start() {
 			w.t.Error(err)
 		}
 		w.stop = nil
+		ways.signers.close()
 		if err := login.Close(); err != nil {
 			w.t.Error(err)
 		}

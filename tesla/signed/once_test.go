@@ -51,7 +51,7 @@ func TestOnce(t *testing.T) {
 		{universalmessage.MessageFault_E_MESSAGEFAULT_ERROR_INACTIVE_KEY, 1, tesla.ErrNotPaired, "", false},
 		{universalmessage.MessageFault_E_MESSAGEFAULT_ERROR_BUSY, 2, nil, "could_not_wake_buses", false},
 		{universalmessage.MessageFault_E_MESSAGEFAULT_ERROR_INVALID_SIGNATURE, 2, tesla.ErrSession, "", false},
-		{universalmessage.MessageFault_E_MESSAGEFAULT_ERROR_INVALID_TOKEN_OR_COUNTER, 2, tesla.ErrSession, "", false},
+		{universalmessage.MessageFault_E_MESSAGEFAULT_ERROR_INVALID_TOKEN_OR_COUNTER, 1, tesla.ErrSession, "", true},
 		{universalmessage.MessageFault_E_MESSAGEFAULT_ERROR_INCORRECT_EPOCH, 2, tesla.ErrSession, "", false},
 		{universalmessage.MessageFault_E_MESSAGEFAULT_ERROR_TIME_EXPIRED, 2, tesla.ErrTooLate, "", false},
 		{universalmessage.MessageFault_E_MESSAGEFAULT_ERROR_TIME_TO_LIVE_TOO_LONG, 2, tesla.ErrSession, "", false},
@@ -102,6 +102,27 @@ func TestNoAnswer(t *testing.T) {
 			if err := r.car.Do(t.Context(), amps(9)); !tesla.MayHaveSucceeded(err) || r.tesla.Count("signed_command", "")-before != 1 {
 				t.Errorf("%s: got %v after %d requests", fault, err, r.tesla.Count("signed_command", "")-before)
 			}
+		}
+	})
+}
+
+// TestCameTwice: the way to the car may double a message. The answer is the refusal of the second then, and the order, which was
+// carried out, is not sent again.
+func TestCameTwice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, true, keys.Role_ROLE_FM, sim.Car{PluggedIn: true})
+		if err := r.car.Do(t.Context(), amps(8)); err != nil {
+			t.Fatal(err)
+		}
+		if err := r.tesla.Fault("twice", sim.Times(1)); err != nil {
+			t.Fatal(err)
+		}
+		err := r.car.Do(t.Context(), amps(9))
+		if n := len(r.handle.Executed()); n != 2 || !tesla.MayHaveSucceeded(err) {
+			t.Errorf("%d commands, %v", n, err)
+		}
+		if err := r.car.Do(t.Context(), amps(10)); err != nil || r.handle.Amps() != 10 {
+			t.Errorf("the next one: %v", err)
 		}
 	})
 }
@@ -168,7 +189,7 @@ func TestPunch(t *testing.T) {
 			fault: universalmessage.MessageFault_E_MESSAGEFAULT_ERROR_INCORRECT_EPOCH}, tesla.ErrSession},
 	} {
 		g := &guard{ticket: row.ticket}
-		if err := g.punch(now); !errors.Is(err, row.class) {
+		if err := g.punch(now, 1); !errors.Is(err, row.class) {
 			t.Errorf("%s: got %v, want %v", row.name, err, row.class)
 		}
 	}

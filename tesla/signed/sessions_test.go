@@ -177,17 +177,20 @@ func TestUnwritable(t *testing.T) {
 func TestTwoProcesses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, true, keys.Role_ROLE_FM, sim.Car{PluggedIn: true})
-		beside := New(Config{VIN: vin, Key: r.key, Dial: Fleet(vin, r.client, nil)})
-		defer beside.Close()
 		for i := range 20 {
-			for _, c := range []*Car{r.car, beside} {
+			beside := New(Config{VIN: vin, Key: r.key, Dial: Fleet(vin, r.client, nil)})
+			for _, c := range []*Car{r.car, beside, r.car} {
 				if err := c.Do(t.Context(), amps(6+i%8)); err != nil {
-					t.Fatal(err)
+					t.Fatalf("round %d: %v", i, err)
 				}
 			}
+			beside.Close()
+			if i%5 == 4 {
+				r.car = r.again(t, true)
+			}
 		}
-		if n := len(r.handle.Protocol().Executed()); n != 40 {
-			t.Errorf("%d commands of 40", n)
+		if n := len(r.handle.Protocol().Executed()); n != 60 {
+			t.Errorf("%d commands of 60", n)
 		}
 	})
 }

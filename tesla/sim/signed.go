@@ -68,6 +68,23 @@ func (t *Tesla) reach(q *request) (*car, *answer) {
 	return c, c.unreachable()
 }
 
+// double is a network that doubles messages.
+func (t *Tesla) double(w http.ResponseWriter, q *request, _ *fault) {
+	t.answer(q)
+	t.answer(q).write(w)
+}
+
+// reboot is a car that forgets all sessions.
+func (t *Tesla) reboot(w http.ResponseWriter, q *request, _ *fault) {
+	t.mu.Lock()
+	c := t.find(q.key)
+	t.mu.Unlock()
+	if c != nil {
+		c.protocol.Restart()
+	}
+	t.answer(q).write(w)
+}
+
 // body is the rest of a car for its side of the protocol.
 type body struct{ h *CarHandle }
 
