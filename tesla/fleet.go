@@ -15,14 +15,14 @@ import (
 // fleet is what a client of the Fleet API remembers for as long as it lives.
 type fleet struct {
 	mu    sync.Mutex
-	moved string             // base URL of the region that Tesla has sent us to, "" for none
-	known map[string]Vehicle // what fleet_status said of each VIN
+	moved string                 // base URL of the region that Tesla has sent us to, "" for none
+	known map[string]FleetStatus // of each VIN
 }
 
 // NewFleetClient returns a client of the Fleet API. It differs from NewClient in what it calls: cars go by their VIN, and
 // a request to the wrong region goes to the right one.
 func NewFleetClient(h *http.Client, base func() string) *Client {
-	return &Client{http: h, base: base, fleet: &fleet{known: map[string]Vehicle{}}}
+	return &Client{http: h, base: base, fleet: &fleet{known: map[string]FleetStatus{}}}
 }
 
 // Base is where requests go: to the API of the login, or to the region that Tesla has named since.
@@ -89,7 +89,7 @@ func (c *Client) standing(ctx context.Context, cars []Vehicle) error {
 	defer c.fleet.mu.Unlock()
 	for i, v := range cars {
 		said := c.fleet.known[v.VIN]
-		cars[i].SignedCommands, cars[i].Key = said.SignedCommands, said.Key
+		cars[i].SignedCommands, cars[i].Key = said.SignedCommands != nil && *said.SignedCommands, said.Key
 	}
 	return nil
 }
@@ -103,7 +103,7 @@ func (c *Client) learn(ctx context.Context, vins []string) error {
 	c.fleet.mu.Lock()
 	defer c.fleet.mu.Unlock()
 	for _, s := range all {
-		c.fleet.known[s.VIN] = Vehicle{VIN: s.VIN, Key: s.Key, SignedCommands: s.SignedCommands != nil && *s.SignedCommands}
+		c.fleet.known[s.VIN] = s
 	}
 	return nil
 }

@@ -51,3 +51,14 @@ func (c *Client) FleetStatus(ctx context.Context, vins []string) ([]FleetStatus,
 	}
 	return all, nil
 }
+
+// Known returns what FleetStatus has said of a car of the list, and false if nothing was to be had.
+func (c *Client) Known(vin string) (s FleetStatus, known bool) {
+	if c.fleet == nil {
+		return s, false
+	}
+	c.fleet.mu.Lock()
+	defer c.fleet.mu.Unlock()
+	s, known = c.fleet.known[vin]
+	return s, known
+}

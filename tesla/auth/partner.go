@@ -1,9 +1,12 @@
 package auth
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
+	"strings"
+	"time"
 
 	"golang.org/x/oauth2"
 	"golang.org/x/oauth2/clientcredentials"
@@ -17,12 +20,13 @@ import (
 // long as that client is, and never renewed. Of c it needs all but the Log.
 func Partner(ctx context.Context, c Config) (*http.Client, error) {
 	f, out := c.Fleet, hosts.Guard{List: c.Hosts, Via: c.Transport, Agent: c.UserAgent}
-	conf := clientcredentials.Config{ClientID: f.ClientID, ClientSecret: f.Secret.Reveal(), TokenURL: c.AuthURL, Scopes: partnerScopes(),
-		EndpointParams: map[string][]string{"audience": {f.API}}, AuthStyle: oauth2.AuthStyleInParams}
-	if conf.TokenURL == "" {
-		conf.TokenURL = f.Tokens()
+	conf := clientcredentials.Config{
+		ClientID: f.ClientID, ClientSecret: f.Secret.Reveal(), AuthStyle: oauth2.AuthStyleInParams,
+		TokenURL: cmp.Or(strings.TrimRight(c.AuthURL, "/"), f.Tokens()) + v3 + "/token",
+		Scopes:   []string{"openid", "vehicle_device_data", "vehicle_charging_cmds"}, EndpointParams: map[string][]string{"audience": {f.API}},
 	}
-	conf.TokenURL += v3 + "/token"
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
 	t, err := conf.Token(asking(ctx, out))
 	if err != nil {
 		fault := explain(err)
@@ -33,9 +37,4 @@ func Partner(ctx context.Context, c Config) (*http.Client, error) {
 	}
 	access := secret.Hide(t.AccessToken)
 	return hosts.Client(func(r *http.Request) (*http.Response, error) { return send(out, r, access) }), nil
-}
-
-// partnerScopes are those of the login that are not about a user.
-func partnerScopes() []string {
-	return []string{"openid", "vehicle_device_data", "vehicle_charging_cmds"}
 }

@@ -21,8 +21,10 @@ type Fleet struct {
 	Region string
 	// Unticked are scopes that the user does not grant on the login page.
 	Unticked []string
-	// Unregistered is an application that was never registered with this region.
+	// Unregistered is an application that was not registered with this region before. Others were, with some key.
 	Unregistered bool
+	// KeyTaken and DomainTaken are what Tesla holds against a registration: another application has the same.
+	KeyTaken, DomainTaken bool
 }
 
 func (f *Fleet) region() string {
@@ -93,15 +95,16 @@ func (t *Tesla) fleetTokenFault(q *request, form url.Values) *answer {
 		want = "auth.tesla.cn"
 	}
 	code := form.Get("grant_type") == "authorization_code"
+	secret := code || form.Get("grant_type") == "client_credentials"
 	audience := form.Get("audience")
 	switch {
 	case strings.Contains(q.Host, ".tesla.") && q.Host != want:
 		t.violate("a token request of an application at %s, and not at %s", q.Host, want)
 	case kind != "application/x-www-form-urlencoded":
 		t.violate("a token request of an application as %s", kind)
-	case code && form.Get("client_secret") != f.Secret:
+	case secret && form.Get("client_secret") != f.Secret:
 		no = tokenError(http.StatusUnauthorized, "invalid_client", "The client secret is wrong.")
-	case !code && form.Has("client_secret"):
+	case !secret && form.Has("client_secret"):
 		t.violate("a client secret was sent with %s", form.Get("grant_type"))
 	case code && !isBase(audience):
 		t.violate("a code was traded for the audience %q", audience)
@@ -132,7 +135,9 @@ func (t *Tesla) fleetAPI(q *request) *answer {
 	case strings.HasPrefix(q.Host, "fleet-api.") && q.Host != here && q.name != "users/region":
 		a = apiError(http.StatusMisdirectedRequest, "user out of region, use base URL: https://"+here+", see https://...")
 		a.header = map[string]string{"Alt-Svc": "h2=https://" + here}
-	case t.Fleet.Unregistered:
+	case strings.HasPrefix(q.name, "partner_accounts") || t.bearerLogin(q.Request).partner:
+		return t.partner(q)
+	case t.registeredKey() == nil:
 		a = apiError(http.StatusPreconditionFailed, "Account must be registered in the current region.")
 	case q.Method == http.MethodPost && kind != "application/json":
 		a = apiError(http.StatusNotAcceptable, "the content type must be application/json")

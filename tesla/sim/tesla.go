@@ -47,6 +47,8 @@ type Tesla struct {
 	calls      map[callKey]int
 	log        []Call
 	hosts      map[string]bool
+	hosted     map[string]string // files for Tesla to fetch, by domain
+	registered []byte            // the application's public key
 }
 
 // ServeHTTP answers as Tesla would, or as the first fault that matches demands.
@@ -123,6 +125,7 @@ func (t *Tesla) ready() {
 	t.access = map[string]access{}
 	t.calls = map[callKey]int{}
 	t.hosts = map[string]bool{}
+	t.hosted = map[string]string{}
 }
 
 // speed is how many of its seconds a car charges in one of ours.

@@ -22,6 +22,7 @@ type login struct {
 	last    string    // the most recently used one, "" before the first refresh
 	usedAt  time.Time // when last was used first
 	revoked bool
+	partner bool // no sign-in, but the application itself
 }
 
 // Reuse is a refresh token that came a second time.
@@ -52,6 +53,8 @@ func (t *Tesla) token(q *request) answer {
 		return t.exchange(form)
 	case "refresh_token":
 		return t.rotate(form.Get("refresh_token"))
+	case "client_credentials":
+		return t.partnerToken(form)
 	}
 	return tokenError(http.StatusBadRequest, "unsupported_grant_type", "The grant type is not supported.")
 }

@@ -1,0 +1,109 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"crypto/ecdh"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"regexp"
+	"strings"
+
+	"github.com/urfave/cli/v3"
+
+	"tesla2mqtt/tesla"
+	"tesla2mqtt/tesla/auth"
+)
+
+// hostedAt is where Tesla, and the phones of owners, look for an application's public key.
+const hostedAt = "/.well-known/appspecific/com.tesla.3p.public-key.pem"
+
+// domainForm is a host name as Tesla wants it: in lower case, with a dot, and no address.
+var domainForm = regexp.MustCompile(`^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,61}[a-z0-9]$`)
+
+// fleetCommand is the subcommand for setting the Fleet API up, which has subcommands of its own. Each may be run again.
+func (a *app) fleetCommand() *cli.Command {
+	domain := &cli.StringFlag{Name: "domain"}
+	c := &cli.Command{Name: "fleet", Action: fleetWhat, HideHelpCommand: true, Commands: []*cli.Command{
+		{Name: "keygen", Action: a.fleetKeygen, Flags: []cli.Flag{domain, &cli.StringFlag{Name: "out"}}},
+		{Name: "register", Action: a.fleetRegister, Flags: append(jsonFlag(), domain)},
+		{Name: "pair", Action: a.fleetPair, Flags: append(jsonFlag(), domain, &cli.BoolFlag{Name: "wait"})},
+		{Name: "status", Action: a.fleetStatus, Flags: append(jsonFlag(), domain)},
+	}}
+	for _, sub := range c.Commands {
+		sub.CustomHelpTemplate, sub.OnUsageError, sub.HideHelpCommand = usageOf(c.Name), wrongUsage, true
+	}
+	return c
+}
+
+// fleetWhat is what runs without one of them.
+func fleetWhat(_ context.Context, c *cli.Command) error {
+	message := "fleet: no subcommand was given"
+	if name := c.Args().First(); name != "" {
+		message = "fleet: there is no subcommand " + plain(name)
+	}
+	return &usageError{message, "it is one of keygen, register, pair, status; see: tesla2mqtt fleet -help"}
+}
+
+// loadFleet is load for the subcommands of fleet. domain is where the application's key is to be found.
+func (a *app) loadFleet(cmd *cli.Command, most int) (c *Config, log *slog.Logger, domain string, err error) {
+	if err := takes(cmd, 0, most); err != nil {
+		return nil, nil, "", err
+	}
+	if c, log, err = a.load(cmd, "warn"); err != nil {
+		return nil, nil, "", err
+	}
+	if c.Tesla.API != "fleet" {
+		return nil, nil, "", &usageError{"the configuration is for the Owner API, which needs none of this", "set tesla.api: fleet, and see docs/setup-fleet.md"}
+	}
+	domain = cmp.Or(cmd.String("domain"), c.redirectDomain())
+	if !domainForm.MatchString(domain) {
+		return nil, nil, "", &usageError{plain(domain) + " is not a domain that Tesla takes", "name yours in lower case, without https:// and path, by -domain or as the host of tesla.redirect_url"}
+	}
+	return c, log, domain, nil
+}
+
+// redirectDomain is the host of tesla.redirect_url.
+func (c *Config) redirectDomain() string {
+	u, err := url.Parse(c.Tesla.RedirectURL)
+	if err != nil {
+		return "" // the configuration was checked for this
+	}
+	return strings.ToLower(u.Hostname())
+}
+
+// publicPEM writes a public key, an uncompressed point, as Tesla wants to find it.
+func publicPEM(point []byte) (string, error) {
+	key, err := ecdh.P256().NewPublicKey(point)
+	if err != nil {
+		return "", err
+	}
+	der, err := x509.MarshalPKIXPublicKey(key)
+	if err != nil {
+		return "", err
+	}
+	return string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})), nil
+}
+
+// errNoSecret is for what only the application itself may ask, and no user's login.
+var errNoSecret = errors.New("no client secret is configured, and without it Tesla does not let an application ask about itself")
+
+// openPartner gets a token of the application, and with it what manages its registration in the region of the configuration.
+func openPartner(ctx context.Context, c *Config, log *slog.Logger) (*tesla.Partner, error) {
+	if c.clientSecret.Reveal() == "" {
+		return nil, &adviceError{errNoSecret, "name its file in tesla.client_secret_file, or set TESLA_CLIENT_SECRET, for as long as this takes"}
+	}
+	allowed, transport, err := teslaTransport(c, log)
+	if err != nil {
+		return nil, err
+	}
+	h, err := auth.Partner(ctx, auth.Config{AuthURL: c.Tesla.AuthURL, Fleet: c.fleetLogin(), Hosts: allowed, Transport: transport, UserAgent: userAgent})
+	if err != nil {
+		return nil, fmt.Errorf("ask for a token of the application: %w", err)
+	}
+	return tesla.NewPartner(h, strings.TrimRight(cmp.Or(c.Tesla.APIURL, c.fleetLogin().API), "/")), nil
+}
