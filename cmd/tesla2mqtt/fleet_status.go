@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"text/tabwriter"
@@ -74,10 +73,14 @@ func (a *app) fleetStatus(ctx context.Context, cmd *cli.Command) (err error) {
 	} else {
 		err = s.print(a.out)
 	}
-	for _, fault := range faults {
+	if err != nil || len(faults) == 0 {
+		return err
+	}
+	last := len(faults) - 1 // which is that of the login, if there is one
+	for _, fault := range faults[:last] {
 		complain(a.err, fault)
 	}
-	return errors.Join(err, quietly(errors.Join(faults...)))
+	return faults[last]
 }
 
 // carStandings asks twice, and no car: for the list, and once about all cars that are in it.

@@ -25,6 +25,8 @@ type Fleet struct {
 	Unregistered bool
 	// KeyTaken and DomainTaken are what Tesla holds against a registration: another application has the same.
 	KeyTaken, DomainTaken bool
+
+	registered []byte // its public key
 }
 
 func (f *Fleet) region() string {

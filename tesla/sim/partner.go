@@ -39,14 +39,18 @@ func (t *Tesla) RegisteredKey() []byte {
 
 // registeredKey is RegisteredKey under the lock. Who was registered from the beginning was so with a key that nobody here has.
 func (t *Tesla) registeredKey() []byte {
-	if t.registered == nil && t.Fleet != nil && !t.Fleet.Unregistered {
+	f := t.Fleet
+	if f == nil {
+		return nil
+	}
+	if f.registered == nil && !f.Unregistered {
 		private, err := ecdh.P256().GenerateKey(rand.Reader)
 		if err != nil {
 			panic(fmt.Sprintf("sim: make a key: %v", err)) // the system has no randomness
 		}
-		t.registered = private.PublicKey().Bytes()
+		f.registered = private.PublicKey().Bytes()
 	}
-	return t.registered
+	return f.registered
 }
 
 // Approve is the owner who opens the pairing link on the phone: the car takes the application's registered key. It tells
@@ -128,7 +132,7 @@ func (t *Tesla) register(body []byte) answer {
 	case t.Fleet.DomainTaken:
 		return apiError(http.StatusUnprocessableEntity, "Validation failed: Domain has already been taken")
 	}
-	t.registered = key
+	t.Fleet.registered = key
 	return response(map[string]any{
 		"account_id": "00000000-0000-4000-8000-000000000001", "client_id": t.Fleet.ClientID, "domain": ask.Domain, "name": "My charger",
 		"description": "", "enterprise_tier": "pay_as_you_go", "public_key": hex.EncodeToString(key), "ca": nil, "csr": nil, "issuer": nil,

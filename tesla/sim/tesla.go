@@ -48,7 +48,6 @@ type Tesla struct {
 	log        []Call
 	hosts      map[string]bool
 	hosted     map[string]string // files for Tesla to fetch, by domain
-	registered []byte            // the application's public key
 }
 
 // ServeHTTP answers as Tesla would, or as the first fault that matches demands.
