@@ -3,15 +3,15 @@ package main
 import (
 	"context"
 	"errors"
-	"log/slog"
 
 	"tesla2mqtt/tesla"
+	"tesla2mqtt/tesla/auth"
 )
 
 // askRegistration asks with which key the application is registered, if the client secret is there to ask with. It costs nothing.
-func askRegistration(ctx context.Context, c *Config, log *slog.Logger) registration {
+func askRegistration(ctx context.Context, c *Config, source *auth.Source) registration {
 	r := registration{Domain: c.redirectDomain(), Region: c.Tesla.Region, Key: keyUnknown}
-	partner, err := openPartner(ctx, c, log)
+	partner, err := openPartner(ctx, c, source)
 	if err != nil {
 		r.err = err
 		return r

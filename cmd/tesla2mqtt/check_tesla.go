@@ -46,8 +46,8 @@ func (k *checkup) account(ctx context.Context, usable bool, log *slog.Logger) (v
 	}
 	places := k.places(source)
 	knocks := knockAll(ctx, hosts.Client(hosts.Guard{List: allowed, Via: transport, Agent: userAgent}.Send), places)
-	if usable && k.config.Tesla.API == "fleet" {
-		k.registration = askRegistration(ctx, k.config, log)
+	if source != nil && k.config.Tesla.API == "fleet" {
+		k.registration = askRegistration(ctx, k.config, source)
 	}
 	var cars []tesla.Vehicle
 	listError := error(tesla.ErrLoginRequired)

@@ -50,6 +50,7 @@ func TestOnlyImporters(t *testing.T) {
 		"golang.org/x/oauth2":                 "tesla2mqtt/tesla/auth",
 		"github.com/eclipse/paho.mqtt.golang": "tesla2mqtt/bridge/mqtt",
 
+		"golang.org/x/oauth2/clientcredentials":  "tesla2mqtt/tesla/auth",
 		"github.com/eclipse/paho.golang/packets": "tesla2mqtt/bridge/mqtt",
 	}
 	out, err := exec.Command("go", "list", "-f", `{{.ImportPath}} {{join .Imports " "}}`, "tesla2mqtt/...").Output()

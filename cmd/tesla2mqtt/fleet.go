@@ -92,18 +92,15 @@ func publicPEM(point []byte) (string, error) {
 // errNoSecret is for what only the application itself may ask, and no user's login.
 var errNoSecret = errors.New("no client secret is configured, and without it Tesla does not let an application ask about itself")
 
-// openPartner gets a token of the application, and with it what manages its registration in the region of the configuration.
-func openPartner(ctx context.Context, c *Config, log *slog.Logger) (*tesla.Partner, error) {
+// openPartner gets a token of the application, and with it what manages its registration in the region of the configuration. The
+// login is not touched, and none is needed.
+func openPartner(ctx context.Context, c *Config, source *auth.Source) (*tesla.Partner, error) {
 	if c.clientSecret.Reveal() == "" {
 		return nil, &adviceError{errNoSecret, "name its file in tesla.client_secret_file, or set TESLA_CLIENT_SECRET, for as long as this takes"}
 	}
-	allowed, transport, err := teslaTransport(c, log)
-	if err != nil {
-		return nil, err
-	}
-	h, err := auth.Partner(ctx, auth.Config{AuthURL: c.Tesla.AuthURL, Fleet: c.fleetLogin(), Hosts: allowed, Transport: transport, UserAgent: userAgent})
+	h, err := source.Partner(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("ask for a token of the application: %w", err)
 	}
-	return tesla.NewPartner(h, strings.TrimRight(cmp.Or(c.Tesla.APIURL, c.fleetLogin().API), "/")), nil
+	return tesla.NewPartner(h, source.APIURL()), nil
 }

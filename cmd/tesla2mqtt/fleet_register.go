@@ -28,7 +28,7 @@ type registration struct {
 	err    error  // why it is unknown
 }
 
-func (a *app) fleetRegister(ctx context.Context, cmd *cli.Command) error {
+func (a *app) fleetRegister(ctx context.Context, cmd *cli.Command) (err error) {
 	c, log, domain, err := a.loadFleet(cmd, 0)
 	if err != nil {
 		return err
@@ -38,7 +38,12 @@ func (a *app) fleetRegister(ctx context.Context, cmd *cli.Command) error {
 			return &adviceError{err, "make one with: tesla2mqtt fleet keygen"}
 		}
 	}
-	partner, err := openPartner(ctx, c, log)
+	source, _, err := openAccount(c, log)
+	if err != nil {
+		return err
+	}
+	defer closeAccount(source, &err)
+	partner, err := openPartner(ctx, c, source)
 	if err != nil {
 		return err
 	}

@@ -57,7 +57,7 @@ func (a *app) fleetStatus(ctx context.Context, cmd *cli.Command) (err error) {
 	} else if s.Key.Public, err = publicPEM(key.Public()); err != nil {
 		trouble(err)
 	}
-	partner, err := openPartner(ctx, c, log)
+	partner, err := openPartner(ctx, c, w.login)
 	if err == nil {
 		s.Registration = registered(ctx, c, partner, domain)
 		err = s.Registration.err

@@ -9,12 +9,15 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"encoding/pem"
+	"math/big"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/teslamotors/vehicle-command/pkg/protocol/protobuf/keys"
 
 	"tesla2mqtt/bridge/mqtt/mqtttest"
@@ -86,7 +89,7 @@ func (w *signedWhole) checkKey() {
 		data, _ := os.ReadFile(filepath.Join(w.dir, name))
 		all += string(data)
 	}
-	for _, form := range []string{hex.EncodeToString(scalar), base64.StdEncoding.EncodeToString(scalar), w.key.D.String(), string(scalar)} {
+	for _, form := range []string{hex.EncodeToString(scalar), base64.StdEncoding.EncodeToString(scalar), new(big.Int).SetBytes(scalar).String(), string(scalar)} {
 		if strings.Contains(all, form) {
 			w.t.Error("the command key got out")
 		}
@@ -262,5 +265,26 @@ func TestSignedCheck(t *testing.T) {
 	if len(k.found) != 1 || k.found[0].Status != statusFail || k.found[0].Fix == "" ||
 		!strings.Contains(k.found[0].Message, "no such file") || strings.Contains(k.found[0].Message, "none.pem") {
 		t.Errorf("found %+v", k.found)
+	}
+}
+
+// keyed MODE CAR makes a command key with that mode, names it in the configuration, and lets one car know it, or nobody.
+func keyed(ts *testscript.TestScript, _ bool, args []string) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	ts.Check(err)
+	public, err := key.PublicKey.Bytes()
+	ts.Check(err)
+	if handle := of(ts).cars[args[1]]; handle != nil {
+		handle.Protocol().Enroll(public, keys.Role_ROLE_FM)
+	}
+	der, err := x509.MarshalECPrivateKey(key)
+	ts.Check(err)
+	mode, err := strconv.ParseUint(args[0], 8, 32)
+	ts.Check(err)
+	name := ts.MkAbs("key.pem")
+	ts.Check(os.WriteFile(name, pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: der}), 0o600))
+	ts.Check(os.Chmod(name, os.FileMode(mode)))
+	if config := ts.ReadFile("config.yaml"); !strings.Contains(config, "key_file") {
+		ts.Check(os.WriteFile(ts.MkAbs("config.yaml"), []byte(strings.Replace(config, "api: fleet", "api: fleet, key_file: key.pem", 1)), 0o600))
 	}
 }

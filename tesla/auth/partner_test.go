@@ -2,8 +2,9 @@ package auth
 
 import (
 	"fmt"
-	"net/http"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -12,22 +13,15 @@ import (
 	"tesla2mqtt/tesla/sim"
 )
 
-func partner(t *testing.T, f *Fleet, via http.RoundTripper) (*http.Client, error) {
-	t.Helper()
-	h, err := hosts.New()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return Partner(t.Context(), Config{Fleet: f, Hosts: h, Transport: via, UserAgent: "tesla2mqtt/test"})
-}
-
-// TestPartner: what is asked for and where, and that the token goes to listed hosts only.
+// TestPartner: what is asked for and where, that the token goes to listed hosts only, and that the login is left as it is.
 func TestPartner(t *testing.T) {
 	for region, host := range map[string]string{"eu": "fleet-auth.prd.vn.cloud.tesla.com", "na": "fleet-auth.prd.vn.cloud.tesla.com", "cn": "auth.tesla.cn"} {
 		t.Run(region, func(t *testing.T) {
 			s := simulated(t, region)
 			way := &recorded{to: s.RoundTripper()}
-			c, err := partner(t, application(region), way)
+			dir := t.TempDir()
+			source := fleetSource(t, dir, application(region), way)
+			c, err := source.Partner(t.Context())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -56,6 +50,10 @@ func TestPartner(t *testing.T) {
 				t.Errorf("another host: %v", err)
 			}
 			want(t, "hosts", len(s.Hosts()), 2)
+			want(t, "state of the login", source.Status().State, "not_configured")
+			if _, err := os.Stat(filepath.Join(dir, fileName)); err == nil {
+				t.Error("the application's own token was kept as a login")
+			}
 		})
 	}
 }
@@ -66,8 +64,8 @@ func TestPartnerRefused(t *testing.T) {
 	s := simulated(t, "eu")
 	wrong := application("eu")
 	wrong.Secret = secret.Hide("hunter2")
-	_, err := partner(t, wrong, s.RoundTripper())
-	if err == nil || !strings.Contains(err.Error(), "does not take the client ID and the client secret (HTTP 401)") || strings.Contains(fmt.Sprintf("%v %+v %#v", err, err, err), "hunter2") {
+	_, err := fleetSource(t, t.TempDir(), wrong, s.RoundTripper()).Partner(t.Context())
+	if err == nil || !strings.Contains(err.Error(), "does not accept this client ID with this secret") || strings.Contains(fmt.Sprintf("%v %+v %#v", err, err, err), "hunter2") {
 		t.Errorf("got %v", err)
 	}
 	if fault, ok := err.(*Error); !ok || fault.LoginRequired() || fault.Temporary() {
@@ -77,7 +75,12 @@ func TestPartnerRefused(t *testing.T) {
 	if err := s.Fault("504", sim.On("token")); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := partner(t, application("eu"), s.RoundTripper()); err == nil || !err.(*Error).Temporary() {
+	if _, err := fleetSource(t, t.TempDir(), application("eu"), s.RoundTripper()).Partner(t.Context()); err == nil || !err.(*Error).Temporary() {
 		t.Errorf("a time-out: %v", err)
+	}
+	for name, f := range map[string]*Fleet{"the Owner API": nil, "no secret": {ClientID: "abc-123"}} {
+		if _, err := fleetSource(t, t.TempDir(), f, s.RoundTripper()).Partner(t.Context()); err == nil || s.Count("token", "") != 2 {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }

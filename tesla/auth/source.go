@@ -3,7 +3,7 @@
 //
 // Secrets: the refresh token is the whole Tesla account (locate, unlock, drive) for months, the access token the same for
 // 8 hours; an authorization code with its PKCE verifier becomes both. Those of a [Fleet] login are good for its [Scopes] only;
-// its client secret is needed for the code, and to register the application ([Partner]). No password passes through here.
+// its client secret is needed for the code, and to register the application. No password passes through here.
 //
 // Kept: in memory, and in plain text in token.json (0600) in the state folder. Whoever reads that file has the login. To end
 // a login for good revoke it in the Tesla account; to make this program forget it delete the file.
@@ -157,7 +157,7 @@ func (s *Source) Client() *http.Client {
 		if err != nil {
 			return nil, err
 		}
-		answer, err := send(s.out, r, first)
+		answer, err := s.send(r, first)
 		if err != nil || answer.StatusCode != http.StatusUnauthorized || (r.Body != nil && r.GetBody == nil) {
 			return answer, err
 		}
@@ -165,13 +165,13 @@ func (s *Source) Client() *http.Client {
 		if err = cmp.Or(err, answer.Body.Close()); err != nil {
 			return nil, err
 		}
-		return send(s.out, r, second)
+		return s.send(r, second)
 	})
 }
 
 // send is the one place where an access token leaves this program.
-func send(out hosts.Guard, r *http.Request, access secret.Text) (*http.Response, error) {
+func (s *Source) send(r *http.Request, access secret.Text) (*http.Response, error) {
 	r = r.Clone(r.Context())
 	r.Header.Set("Authorization", "Bearer "+access.Reveal())
-	return out.Send(r)
+	return s.out.Send(r)
 }

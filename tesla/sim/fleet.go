@@ -96,20 +96,20 @@ func (t *Tesla) fleetTokenFault(q *request, form url.Values) *answer {
 	if f.region() == "cn" {
 		want = "auth.tesla.cn"
 	}
-	code := form.Get("grant_type") == "authorization_code"
-	secret := code || form.Get("grant_type") == "client_credentials"
+	// The two grants that the application has to prove itself for, and where the token is for.
+	code := form.Get("grant_type") == "authorization_code" || form.Get("grant_type") == "client_credentials"
 	audience := form.Get("audience")
 	switch {
 	case strings.Contains(q.Host, ".tesla.") && q.Host != want:
 		t.violate("a token request of an application at %s, and not at %s", q.Host, want)
 	case kind != "application/x-www-form-urlencoded":
 		t.violate("a token request of an application as %s", kind)
-	case secret && form.Get("client_secret") != f.Secret:
+	case code && form.Get("client_secret") != f.Secret:
 		no = tokenError(http.StatusUnauthorized, "invalid_client", "The client secret is wrong.")
-	case !secret && form.Has("client_secret"):
+	case !code && form.Has("client_secret"):
 		t.violate("a client secret was sent with %s", form.Get("grant_type"))
 	case code && !isBase(audience):
-		t.violate("a code was traded for the audience %q", audience)
+		t.violate("a token was asked for with the audience %q", audience)
 	default:
 		return nil
 	}

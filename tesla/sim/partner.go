@@ -71,9 +71,6 @@ func (t *Tesla) partnerToken(form url.Values) answer {
 	switch {
 	case f == nil || f.Secret == "":
 		return tokenError(http.StatusBadRequest, "unauthorized_client", "The client may not use this grant type.")
-	case !isBase(form.Get("audience")):
-		t.violate("a token of the application for the audience %q", form.Get("audience"))
-		return tokenError(http.StatusBadRequest, "invalid_request", "The audience is invalid.")
 	case t.foreignScope(form.Get("scope")) != "" || strings.Contains(form.Get("scope"), "offline_access"):
 		t.violate("a token of the application with the scope %q", form.Get("scope"))
 		return tokenError(http.StatusBadRequest, "invalid_scope", "The scope is invalid.")

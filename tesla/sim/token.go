@@ -21,8 +21,8 @@ type login struct {
 	current string    // the newest refresh token
 	last    string    // the most recently used one, "" before the first refresh
 	usedAt  time.Time // when last was used first
+	partner bool      // the application's own
 	revoked bool
-	partner bool // no sign-in, but the application itself
 }
 
 // Reuse is a refresh token that came a second time.
