@@ -38,6 +38,8 @@ type Deps struct {
 	Auth  func() (status string, detail any)
 	MQTT  func() any
 	Usage func() any
+	// Pace tells what the budget asks of the cars whose reads and commands cost money; nil if none do.
+	Pace func(now time.Time) Pace
 }
 
 // Bridge serves the cars of one account.
@@ -337,6 +339,9 @@ func (b *Bridge) startCar(ctx context.Context, v tesla.Vehicle) {
 		suspended: b.deps.Suspended, slept: b.deps.Suspended(),
 		inbox: make(chan *message, carInbox), vehicles: make(chan listing, 1), done: make(chan outcome, 1), reports: b.told,
 		schedule: schedule{poll: cfg.Poll, begin: begin}, desk: desk{}, failures: failures{}, judged: map[attempt]bool{}, sentOf: map[tesla.Thing]time.Time{}, acked: map[tesla.Thing]acked{},
+	}
+	if c.source == costly || cfg.Billed {
+		c.pace = b.deps.Pace
 	}
 	b.cars[cfg.Name] = c
 	b.running.Go(func() { c.run(ctx) })

@@ -20,6 +20,7 @@ type car struct {
 	out       *carTopics
 	memory    Memory
 	log       *slog.Logger
+	pace      func(time.Time) Pace // nil where neither reads nor commands cost money
 
 	suspended func() time.Duration // of the machine, in all
 	slept     time.Duration        // what it was when this goroutine last looked
@@ -168,7 +169,7 @@ func (c *car) act(ctx context.Context, now time.Time) time.Time {
 	if c.busy {
 		return wake
 	}
-	p, at := c.nextPending()
+	p, at := c.nextPending(now)
 	if p != nil && !now.Before(at) {
 		if c.step(ctx, p, now) {
 			return wake
@@ -188,8 +189,8 @@ func (c *car) act(ctx context.Context, now time.Time) time.Time {
 }
 
 // nextPending returns the command that may take its next step first: those that wait for a confirmation included.
-func (c *car) nextPending() (*pending, time.Time) {
-	best, at := c.desk.next(c.cfg.Commands.Amps, c.lastAmps, c.doc.ChargeAmps)
+func (c *car) nextPending(now time.Time) (*pending, time.Time) {
+	best, at := c.desk.next(c.stretched(now), c.lastAmps, c.doc.ChargeAmps)
 	for _, p := range c.joined {
 		if best == nil || p.notBefore.Before(at) {
 			best, at = p, p.notBefore
@@ -200,6 +201,7 @@ func (c *car) nextPending() (*pending, time.Time) {
 
 // nextPoll returns the read that is due next.
 func (c *car) nextPoll(now time.Time) (op, time.Time) {
+	c.schedule.pace = c.paced(now).Read
 	kind, at := opState, c.schedule.nextState()
 	if read, ok := c.schedule.nextRead(); ok && read.Before(at) {
 		kind, at = opRead, read

@@ -47,6 +47,10 @@ func (c *car) accept(m message, now time.Time) {
 		c.answer(p, expired(), now)
 		return
 	}
+	if v, dear := c.tooDear(p, now); dear {
+		c.answer(p, v, now)
+		return
+	}
 	if req.thing == refresh {
 		p.notBefore = c.schedule.triedAt.Add(refreshGap)
 		if look := c.schedule.lookedAt.Add(refreshGap); look.After(p.notBefore) {

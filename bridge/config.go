@@ -13,7 +13,9 @@ type Config struct {
 	Discovery       bool
 	DiscoveryPrefix string
 	// API names the source of cloud reads in the state: owner or fleet.
-	API             string
+	API string
+	// Budget tells that a monthly budget limits what that API may cost.
+	Budget          bool
 	Version, Commit string
 
 	// Cars holds the cars that the config names, by VIN. AllCars serves every car of the account besides, with Default.
@@ -32,6 +34,8 @@ type CarConfig struct {
 	ReadOnly bool
 	// Source names who tells how the car is: owner, fleet, ble, telemetry; "" for the API of all cars.
 	Source string
+	// Billed tells that each command to the car costs money.
+	Billed bool
 }
 
 // Poll says how often a car is looked at. Reading never wakes it.

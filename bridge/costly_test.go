@@ -16,6 +16,7 @@ func inFleet(t *testing.T, car sim.Car, f func(r *rig)) {
 		r.token, _ = r.tesla.Login()
 		cfg := r.cfg.Cars[vin]
 		cfg.Poll.Online, cfg.Poll.Charging = 5*time.Minute, 5*time.Minute
+		cfg.Billed = true
 		r.cfg.API, r.cfg.Cars[vin] = "fleet", cfg
 		f(r)
 	})

@@ -115,7 +115,7 @@ func bridgeDiscovery(c Config) (topic string, payload []byte) {
 	set := newHASet(id, "tesla_bridge")
 	// Each component has its own availability, because connection is to say off rather than unavailable.
 	set.add(haConnection(t))
-	for _, component := range haHealth(t) {
+	for _, component := range append(haHealth(t), haBill(c)...) {
 		component.AvailabilityTopic = t.bridge("state")
 		set.add(component)
 	}

@@ -14,6 +14,7 @@ type haComponent struct {
 	DeviceClass       string   `json:"dev_cla,omitempty"`
 	StateClass        string   `json:"stat_cla,omitempty"`
 	Unit              string   `json:"unit_of_meas,omitempty"`
+	LastReset         string   `json:"lrst_val_tpl,omitempty"`
 	Digits            *int     `json:"sug_dsp_prc,omitempty"`
 	Options           []string `json:"ops,omitempty"`
 	Category          string   `json:"ent_cat,omitempty"`

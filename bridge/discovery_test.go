@@ -48,6 +48,7 @@ func haVariants() map[string]struct {
 		"other names": edit(func(c *Config, _ *device) {
 			c.BaseTopic, c.ClientID, c.DiscoveryPrefix = "cars/tesla", "bridge #2/é", "ha/discovery"
 		}),
+		"billed":     edit(func(c *Config, _ *device) { c.API, c.Budget = costly, true }),
 		"no version": edit(func(c *Config, _ *device) { c.Version = "" }),
 	}
 }

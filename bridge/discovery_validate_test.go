@@ -22,7 +22,7 @@ var (
 	commonKeys   = haWords("p uniq_id def_ent_id name ent_cat ic en avty avty_mode avty_t stat_t val_tpl json_attr_t json_attr_tpl qos e")
 	commandKeys  = haWords("cmd_t cmd_tpl ret msg_exp_int")
 	platformKeys = map[string][]string{
-		"sensor":        haWords("dev_cla stat_cla unit_of_meas sug_dsp_prc ops"),
+		"sensor":        haWords("dev_cla stat_cla unit_of_meas sug_dsp_prc ops lrst_val_tpl"),
 		"binary_sensor": haWords("dev_cla pl_on pl_off off_dly"),
 		"number":        append(haWords("dev_cla unit_of_meas min max step mode pl_rst"), commandKeys...),
 		"switch":        append(haWords("dev_cla pl_on pl_off stat_on stat_off opt"), commandKeys...),
@@ -37,12 +37,13 @@ var (
 		"power":    haWords("W mW kW MW GW TW"),
 		"energy":   haWords("J kJ MJ GJ mWh Wh kWh MWh GWh TWh cal kcal Mcal Gcal"),
 		"duration": haWords("d h min s ms µs"),
-		"distance": haWords("km m cm mm mi nmi yd ft in"),
+		"distance": haWords("km m cm mm mi nmi yd ft in"), "monetary": haWords("USD"),
 	}
 	stateClassesOf = map[string][]string{
 		"battery": haWords("measurement"), "current": haWords("measurement"), "voltage": haWords("measurement"),
 		"power": haWords("measurement"), "energy": haWords("total total_increasing"), "distance": haWords("measurement total total_increasing"),
 		"duration": haWords("measurement total total_increasing"), "": haWords("measurement total total_increasing"),
+		"monetary": haWords("total"),
 	}
 	binaryClasses = haWords("plug opening presence connectivity problem battery_charging power running lock")
 
@@ -207,7 +208,10 @@ func (in *haInspector) sensor(key string, c map[string]any) {
 	if state != "" && !slices.Contains(stateClassesOf[class], state) {
 		in.fault("%s: state class %s for %q", key, state, class)
 	}
-	if unit != "" && state == "" && !strings.HasSuffix(key, "_readonly") { // see haReadOnly
+	if reset := haText(c["lrst_val_tpl"]); reset != "" && state != "total" {
+		in.fault("%s: a last reset for state class %q", key, state)
+	}
+	if unit != "" && state == "" && !strings.HasSuffix(key, "_readonly") && key != "api_budget_left" { // see haReadOnly, haBill
 		in.fault("%s: measured in %s, but without statistics", key, unit)
 	}
 }
@@ -245,6 +249,9 @@ func (in *haInspector) templates(key, platform string, c map[string]any, rootSta
 	if platform != "button" {
 		in.readable(key, state)
 		in.template(key, haText(c["val_tpl"]), state)
+		if reset := haText(c["lrst_val_tpl"]); reset != "" {
+			in.template(key, reset, state)
+		}
 	}
 	if attributes, ok := c["json_attr_t"]; ok {
 		in.readable(key, haText(attributes))
@@ -323,7 +330,7 @@ func haText(v any) string {
 const (
 	sampleHealth = `{"time":"2026-08-24T12:00:00Z","version":"1.0.0","mqtt":{"connected":true},
 		"auth":{"status":"login_required","message":"Tesla's \"no\": run login","access_expires_at":"2026-08-24T18:02:11Z","last_refresh":"2026-08-24T10:02:11Z","refresh_failures":2},
-		"api":{"status":"rate_limited","message":"HTTP 429"},"usage":{},"vehicles":{}}`
+		"api":{"status":"rate_limited","message":"HTTP 429"},"usage":{"bill":{"since":"2026-08-01T00:00:00Z","spent_usd":3.214,"left_usd":6.786}},"vehicles":{}}`
 	sparseHealth = `{"time":"2026-08-24T12:00:00Z","version":"","mqtt":null,"auth":{"status":"ok","access_expires_at":null},
 		"api":{"status":"unknown"},"usage":null,"vehicles":{}}`
 )

@@ -253,7 +253,9 @@ func TestDocumentedEntities(t *testing.T) {
 			seen[key] = true
 		}
 	}
-	_, payload := bridgeDiscovery(haTestConfig())
+	billed := haTestConfig()
+	billed.API, billed.Budget = costly, true
+	_, payload := bridgeDiscovery(billed)
 	for key, c := range components(t, payload) {
 		row("bridge", key, c)
 	}

@@ -92,6 +92,9 @@ func (c *car) finish(o outcome, now time.Time) {
 		c.tookCharge(o, now)
 		if p != nil {
 			p.read = true
+			if errors.Is(o.err, tesla.ErrOwnBudget) {
+				p.kept = o.err
+			}
 			if p.phase == confirming {
 				c.confirm(p, o, now)
 			}
@@ -210,6 +213,9 @@ func (c *car) failed(err error, full bool, now time.Time) {
 		c.doc = c.doc.withState(tesla.StateOffline)
 		return
 	}
+	if errors.Is(err, tesla.ErrOwnBudget) {
+		return // bridge/health says so under usage
+	}
 	if !sameTrouble(c.lastError, err) {
 		c.log.Warn("the car could not be read", "car", c.alias(), "err", err, "todo", tesla.Advice(err))
 	}
@@ -256,9 +262,9 @@ func (c *car) startSeen(read tesla.ChargeState, now time.Time) {
 
 // startWindow is within which the start of a charge must be seen. Where reads cost nothing is read after ON but by the polls,
 // the first of which may still show the car starting.
-func (c *car) startWindow() time.Duration {
+func (c *car) startWindow(now time.Time) time.Duration {
 	if c.source == costly {
-		return resendWindow + 2*max(c.cfg.Poll.Online, c.cfg.Poll.Charging)
+		return resendWindow + 2*max(c.cfg.Poll.Online, c.cfg.Poll.Charging, c.paced(now).Read)
 	}
 	return resendWindow
 }

@@ -34,6 +34,7 @@ type pending struct {
 	retried   bool      // woken and sent once more already
 	looked    bool      // the state was asked on its behalf
 	read      bool      // and the car read
+	kept      error     // why it was not read, to save money
 	confirms  int       // confirming reads that were made
 }
 

@@ -95,6 +95,7 @@ var classWords = []struct {
 	{tesla.ErrRateLimited, statusRejected, "rate_limited"},
 	{tesla.ErrSigningRequired, statusRejected, "unsupported"},
 	{tesla.ErrBudget, statusRejected, "budget"},
+	{tesla.ErrOwnBudget, statusRejected, "budget"},
 	{tesla.ErrLoginRequired, statusRejected, "login_required"},
 	{tesla.ErrUnauthorized, statusRejected, "login_required"},
 	{tesla.ErrNotFound, statusError, "not_found"},

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"tesla2mqtt/tesla"
+	"tesla2mqtt/tesla/meter"
 	"tesla2mqtt/tesla/sim"
 )
 
@@ -33,6 +34,7 @@ type rig struct {
 	login  func() time.Time                      // when it last became another, nil for never
 	list   func([]tesla.Vehicle) []tesla.Vehicle // what becomes of the list of cars, nil for nothing
 	slip   atomic.Bool                           // whether it does
+	meter  *meter.Meter                          // where calls cost money, else nil
 	slept  atomic.Int64                          // for how long the machine was suspended
 
 	bridge *Bridge
@@ -103,13 +105,18 @@ func (r *rig) start() {
 		r.client = tesla.NewFleetClient(h, func() string { return "https://fleet-api.prd.eu.vn.cloud.tesla.com" })
 	}
 	r.client.Renewed = r.login
+	var pace func(time.Time) Pace
+	if r.meter != nil {
+		r.client.Meter = r.meter
+		pace = func(now time.Time) Pace { read, command := r.meter.Pace(now); return Pace{read, command} }
+	}
 	r.said = &recorder{retained: map[string]string{}}
 	log := slog.New(slog.NewTextHandler(&guarded{w: r.logged}, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	r.bridge = New(r.cfg, Deps{
 		Account: r, Publisher: r.said, Memory: r.memory, Log: log,
 		Online: func() bool { return true }, Suspended: func() time.Duration { return time.Duration(r.slept.Load()) },
 		Auth: func() (string, any) { return "ok", map[string]string{"status": "ok"} },
-		MQTT: func() any { return nil }, Usage: func() any { return r.client.Usage() },
+		MQTT: func() any { return nil }, Usage: func() any { return r.client.Usage() }, Pace: pace,
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	r.cancel, r.done = cancel, make(chan struct{})
@@ -210,6 +217,21 @@ func (r *recorder) get(topic string) string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.retained[topic]
+}
+
+// forget drops what was published without being retained.
+func (r *recorder) forget() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.results, r.order = nil, nil
+}
+
+// words tells of the results of a thing in words, and forgets them.
+func (r *recorder) words(thing string) (all []string) {
+	for _, got := range r.take(thing) {
+		all = append(all, got.Status+"/"+text(got.Reason)+": "+text(got.Message))
+	}
+	return all
 }
 
 func (r *recorder) take(thing string) []Result {

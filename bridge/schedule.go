@@ -28,6 +28,7 @@ type schedule struct {
 	wait         time.Duration // how long the last such failure asked to stay away
 	readFailures int           // the same of full reads
 	readWait     time.Duration
+	pace         time.Duration // least time between full reads, where they cost money
 	loggedOut    bool
 }
 
@@ -59,7 +60,7 @@ func (s schedule) nextRead() (time.Time, bool) {
 		return time.Time{}, false
 	}
 	if s.arrived {
-		return s.triedAt.Add(s.readWait), true
+		return s.triedAt.Add(max(s.readWait, s.pace)), true
 	}
 	every := s.poll.Suspend
 	switch {
@@ -68,7 +69,7 @@ func (s schedule) nextRead() (time.Time, bool) {
 	case s.triedAt.Before(s.changed.Add(s.poll.IdleAfter)):
 		every = s.poll.Online
 	}
-	return s.triedAt.Add(max(every, s.readWait)), true
+	return s.triedAt.Add(max(every, s.readWait, s.pace)), true
 }
 
 // modeSuspended is the mode in which the car is left alone, so that it can fall asleep.
@@ -132,6 +133,10 @@ func (s *schedule) failed(err error, full bool, now time.Time) {
 		// It fell asleep between the look and the read; which of the two states it is, the next look tells.
 		s.state, s.stateAt, s.arrived, s.charging = tesla.StateOffline, now, false, false
 		s.failures, s.wait, s.readFailures, s.readWait = 0, 0, 0, 0
+		return
+	}
+	if errors.Is(err, tesla.ErrOwnBudget) {
+		s.readWait = tesla.RetryAfter(err) // nothing is wrong, it is only too dear; looks are free
 		return
 	}
 	s.loggedOut = errors.Is(err, tesla.ErrLoginRequired)

@@ -37,6 +37,10 @@ func (c *car) step(ctx context.Context, p *pending, now time.Time) bool {
 		p.phase = riding
 		return false
 	}
+	if v, settled := c.doneJustNow(p, now); settled {
+		c.resolve(p, v, now)
+		return false
+	}
 	if kind := c.unread(p, now); kind != opNone {
 		c.start(ctx, p, kind, tesla.Command{})
 		return true
@@ -142,6 +146,8 @@ func (c *car) standsStill(p *pending, now time.Time) bool {
 func (c *car) refreshed(p *pending) verdict {
 	v := verdict{status: statusOK, applied: shown(refresh, 1)}
 	switch {
+	case p.kept != nil:
+		return judge(refresh, 1, p.kept)
 	case c.lastError != nil:
 		return judge(refresh, 1, c.lastError)
 	case c.schedule.state != tesla.StateOnline:
@@ -233,7 +239,7 @@ func (c *car) send(ctx context.Context, p *pending, now time.Time) bool {
 		// make the car swing (tesla-local-control#42).
 		p.below5 = p.value < 5 && c.doc.ChargeAmps != nil && *c.doc.ChargeAmps >= 5
 	}
-	ctx = p.within(ctx)
+	ctx = c.worth(p.within(ctx), p)
 	p.sentAt, c.lastSent, c.sentOf[p.req.thing] = now, now, now
 	if p.req.thing == tesla.ChargeAmps {
 		c.lastAmps = now
@@ -244,6 +250,10 @@ func (c *car) send(ctx context.Context, p *pending, now time.Time) bool {
 
 // sent takes the outcome of a command.
 func (c *car) sent(p *pending, o outcome, now time.Time) {
+	if errors.Is(o.err, tesla.ErrOwnBudget) && !tesla.MayHaveSucceeded(o.err) {
+		c.resolve(p, judge(o.command.Thing, o.command.Value, o.err), now)
+		return
+	}
 	c.lastSent = now
 	c.schedule.changed = now
 	if o.command.Thing == tesla.ChargeAmps {
@@ -330,8 +340,9 @@ func (c *car) took(cmd tesla.Command, v verdict, now time.Time) {
 		c.acked[tesla.ChargeLimit] = acked{cmd.Value, now}
 	case tesla.Charging:
 		if cmd.Value == tesla.On && v.status == statusOK { // one that charges already has its set point
-			c.resend = &resend{c.wishedAmps(now), now.Add(c.startWindow())}
+			c.resend = &resend{c.wishedAmps(now), now.Add(c.startWindow(now))}
 		}
+		c.acked[tesla.Charging] = acked{cmd.Value, now}
 	}
 	clear(c.judged)
 	c.unsaved = true

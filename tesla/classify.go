@@ -148,18 +148,19 @@ func transportError(err error, post bool) *Error {
 	if errors.As(err, &login) {
 		// The token was not to be had, so the request was never sent.
 		if login.LoginRequired() {
-			return &Error{Class: ErrLoginRequired, Text: clean(err.Error()), cause: err}
+			return &Error{Class: ErrLoginRequired, Text: clean(err.Error()), unsent: true, cause: err}
 		}
-		return &Error{Class: ErrTemporary, Text: clean(err.Error()), cause: err}
+		return &Error{Class: ErrTemporary, Text: clean(err.Error()), unsent: true, cause: err}
 	}
 	if errors.Is(err, hosts.TooLate) {
-		return &Error{Class: ErrTooLate, cause: err}
+		return &Error{Class: ErrTooLate, unsent: true, cause: err}
 	}
 	text := clean(err.Error())
 	if errors.Is(err, context.DeadlineExceeded) {
 		text = "no answer in time"
 	}
-	return &Error{Class: ErrTemporary, Text: text, Uncertain: post && !notSent(err), cause: err}
+	unsent := notSent(err)
+	return &Error{Class: ErrTemporary, Text: text, Uncertain: post && !unsent, unsent: unsent, cause: err}
 }
 
 // notSent tells that no connection came about.

@@ -34,6 +34,8 @@ type Client struct {
 	// Renewed tells when the login last became another: a refusal of the old one (ErrForbidden) then no longer keeps us
 	// away. Nil, or the zero time, for never. It is asked only while such a refusal is in force.
 	Renewed func() time.Time
+	// Meter counts what the calls cost. Nil where they cost nothing.
+	Meter Meter
 	// Notice is told what somebody should read in the log, one sentence; nil for nobody.
 	Notice func(text string)
 
@@ -176,7 +178,7 @@ func verdict(name string, response []byte) error {
 
 // call sends one request and returns the "response" member of its answer.
 func (c *Client) call(ctx context.Context, class class, method, path string, body any) (json.RawMessage, error) {
-	if err := c.hold.check(time.Now(), c.Renewed); err != nil && class != classStop {
+	if err := c.hold.check(time.Now(), c.Renewed); err != nil && class.expense(ctx) != ExpenseStop {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
@@ -197,12 +199,17 @@ func (c *Client) call(ctx context.Context, class class, method, path string, bod
 
 // try is one request, counted.
 func (c *Client) try(ctx context.Context, class class, method, base, path string, body any) (json.RawMessage, *Error) {
+	ctx, bill, refused := c.book(ctx, class.expense(ctx))
+	if refused != nil {
+		return nil, refused
+	}
 	c.usage.count(class)
 	limit := int64(maxBody)
 	if class == classList {
 		limit = maxList
 	}
 	response, err := c.send(ctx, method, base+path, body, limit)
+	bill.settle(err, hosts.FleetRegion(base) != "")
 	if err != nil {
 		if c.fleet != nil {
 			err = err.inFleet()
@@ -216,7 +223,7 @@ func (c *Client) send(ctx context.Context, method, to string, body any, limit in
 	post := method == http.MethodPost
 	req, err := c.request(ctx, method, to, body)
 	if err != nil {
-		return nil, &Error{Class: ErrTemporary, Text: err.Error(), cause: err}
+		return nil, &Error{Class: ErrTemporary, Text: err.Error(), cause: err, unsent: true}
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {

@@ -21,6 +21,7 @@ var (
 	ErrNotAllowed      = errors.New("the car does not let this key do that")
 	ErrSession         = errors.New("the car did not accept the signature")
 	ErrBudget          = errors.New("billing limit at Tesla reached")
+	ErrOwnBudget       = errors.New("not sent, to keep within tesla.monthly_budget_usd")
 	ErrMissingScopes   = errors.New("login lacks a permission")
 	ErrPayment         = errors.New("payment asked for by Tesla")
 	ErrWrongEndpoint   = errors.New("endpoint closed by Tesla")
@@ -50,6 +51,7 @@ var advice = []struct {
 	{ErrNotAllowed, "look at the key's role under Locks in the car, and whether mobile access is allowed there"},
 	{ErrSession, "try again, with a new session; if it stays, the key or the clock of this machine is wrong"},
 	{ErrBudget, "raise the billing limit at developer.tesla.com or wait for the next month"},
+	{ErrOwnBudget, "wait, or raise tesla.monthly_budget_usd and restart"},
 	{ErrMissingScopes, "run tesla2mqtt login again, and tick both the vehicle's information and its charging commands on Tesla's page"},
 	{ErrPayment, "check the payment method at developer.tesla.com"},
 	{ErrWrongEndpoint, "an update of tesla2mqtt may be needed"},
@@ -88,7 +90,8 @@ type Error struct {
 	// Uncertain is true if the request may have been carried out all the same.
 	Uncertain bool
 
-	cause error
+	unsent bool // it certainly never reached Tesla
+	cause  error
 }
 
 // Error says the class, the status and Tesla's words.

@@ -26,7 +26,7 @@ func inRegion(t *testing.T, base string, f sim.Fleet, car sim.Car) (*sim.Tesla, 
 		r.Header.Set("Authorization", "Bearer "+token)
 		r.Header.Set("User-Agent", "tesla2mqtt/test")
 		return s.RoundTripper().RoundTrip(r)
-	})}
+	}), CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	c := tesla.NewFleetClient(h, func() string { return base })
 	var notices []string
 	c.Notice = func(text string) { notices = append(notices, text) }

@@ -12,6 +12,7 @@ import (
 
 	"tesla2mqtt/bridge"
 	"tesla2mqtt/internal/secret"
+	"tesla2mqtt/tesla/meter"
 )
 
 // Config is the configuration file with every default in place. The fields are decoded in this order: a car starts from
@@ -62,6 +63,8 @@ type teslaConfig struct {
 	AuthURL string `yaml:"auth_url"`
 	APIURL  string `yaml:"api_url"`
 	CAFile  string `yaml:"ca_file"`
+
+	MonthlyBudget meter.USD `yaml:"monthly_budget_usd"`
 }
 
 // commandsConfig is bridge.Commands as people write it.
@@ -107,7 +110,7 @@ var defaultPaths = []string{"config.yaml", "/etc/tesla2mqtt/config.yaml"}
 func defaults() *Config {
 	return &Config{
 		MQTT:     mqttConfig{URL: "mqtt://localhost:1883", BaseTopic: "tesla2mqtt", Scalars: true},
-		Tesla:    teslaConfig{API: "owner", TLSMin: "1.3", HTTP2: true},
+		Tesla:    teslaConfig{API: "owner", TLSMin: "1.3", HTTP2: true, MonthlyBudget: 10 * meter.Dollar},
 		StateDir: "./state",
 		Poll: bridge.Poll{State: time.Minute, Online: time.Minute, Charging: time.Minute,
 			IdleAfter: 15 * time.Minute, Suspend: 21 * time.Minute},

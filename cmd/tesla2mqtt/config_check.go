@@ -26,6 +26,7 @@ var (
 func (d *decoder) checkAll(c *Config) {
 	d.checkMQTT(c)
 	d.checkTesla(c)
+	d.checkBudget(c)
 	d.checkPoll(c, "poll", c.Poll)
 	d.checkCommands(c)
 	d.topic("homeassistant.prefix", c.HomeAssistant.Prefix)

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"gopkg.in/yaml.v3"
+
+	"tesla2mqtt/tesla/meter"
 )
 
 // decoder walks the YAML beside the structs it fills. The library's own strict mode knows neither paths nor near keys,
@@ -148,6 +150,12 @@ func (d *decoder) scalar(n *yaml.Node, path string, to reflect.Value) {
 	case *int:
 		if v, err := strconv.Atoi(n.Value); err != nil {
 			d.add(n.Line, path, "must be a whole number, without a unit")
+		} else {
+			*p = v
+		}
+	case *meter.USD:
+		if v, ok := meter.ParseUSD(n.Value); !ok {
+			d.add(n.Line, path, "must be an amount in dollars, without a sign (such as 10 or 2.50)")
 		} else {
 			*p = v
 		}

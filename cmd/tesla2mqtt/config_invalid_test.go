@@ -19,12 +19,14 @@ var invalid = []struct{ name, want string }{
 	{"base-topic-empty", `FILE:2: mqtt.base_topic: must be a topic of letters, digits, _ and -, with single slashes inside (such as home/tesla2mqtt)`},
 	{"base-topic-slash", `FILE:2: mqtt.base_topic: must be a topic of letters, digits, _ and -, with single slashes inside (such as home/tesla2mqtt)`},
 	{"base-topic-wildcard", `FILE:2: mqtt.base_topic: must be a topic of letters, digits, _ and -, with single slashes inside (such as home/tesla2mqtt)`},
+	{"budget", `FILE:2: tesla.monthly_budget_usd: must be 1 to 10000 (dollars a month), or 0 for no limit`},
+	{"budget-form", `FILE:2: tesla.monthly_budget_usd: must be an amount in dollars, without a sign (such as 10 or 2.50)`},
 	{"bool", `FILE:2: mqtt.scalars: must be true or false`},
 	{"ca-unencrypted", `FILE:2: mqtt.ca_file: needs an encrypted connection; set mqtt.url to mqtts:// or wss://`},
 	{"client-id", `FILE:2: mqtt.client_id: must be 1 to 64 letters, digits, _ or - (Home Assistant's ids are made of it)`},
 	{"duplicate-key", `FILE:3: mqtt.url: given twice (see line 2; remove one)`},
 	{"duration", `FILE:2: poll.state: must be a duration with its unit (such as 500ms, 60s, 15m, 1h)`},
-	{"fleet", `FILE:1: tesla.client_id: missing (the Fleet API knows an application of yours only, made at developer.tesla.com; see docs/fleet.md)
+	{"fleet", `FILE:1: tesla.client_id: missing (the Fleet API knows an application of yours only, made at developer.tesla.com; see docs/setup-fleet.md)
 FILE:1: tesla.redirect_url: missing (one that your application is registered with; no page has to be there)
 FILE:1: tesla.region: missing (where the account lives: eu for Europe, the Middle East and Africa, na for North America and Asia-Pacific, cn for China)`},
 	{"fleet-form", `FILE:3: tesla.region: is not a possible value ("", na, eu, cn)

@@ -27,7 +27,8 @@ func TestBoundaries(t *testing.T) {
 		mochi  = "github.com/mochi-mqtt/server/v2"
 	)
 	for pkg, never := range map[string][]string{
-		"tesla":          {oauth, paho, module + "tesla/auth", module + "bridge", "log/slog"},
+		"tesla":          {oauth, paho, module + "tesla/auth", module + "tesla/meter", module + "bridge", "log/slog"},
+		"tesla/meter":    {oauth, paho, module + "tesla/auth", module + "bridge", "log/slog"},
 		"tesla/auth":     {paho, module + "bridge", module + "tesla"},
 		"tesla/signed":   {oauth, paho, module + "tesla/auth", module + "tesla/sim", module + "bridge", "log/slog"},
 		"tesla/sim":      {oauth, paho, module + "tesla", module + "bridge"},

@@ -12,8 +12,8 @@ import (
 	"testing"
 
 	"tesla2mqtt/bridge/mqtt"
-	"tesla2mqtt/tesla"
 	"tesla2mqtt/tesla/auth"
+	"tesla2mqtt/tesla/meter"
 )
 
 const repository = "../.."
@@ -124,14 +124,24 @@ func anchors(text string) (all []string) {
 	return all
 }
 
+func jsonName(f reflect.StructField) string {
+	name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+	return name
+}
+
 // TestDocumentedHealth: the fields of bridge/health that other packages fill, and the connection's words.
 func TestDocumentedHealth(t *testing.T) {
 	text := files(t, ".md")["docs/mqtt.md"]
-	for prefix, v := range map[string]any{"mqtt.": mqtt.Stats{}, "auth.": auth.Status{}, "usage.": tesla.Usage{}} {
+	for prefix, v := range map[string]any{"mqtt.": mqtt.Stats{}, "auth.": auth.Status{}, "usage.": spending{}, "usage.bill.": meter.Report{}} {
 		var want []string
 		for f := range reflect.TypeOf(v).Fields() {
-			name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
-			want = append(want, prefix+name)
+			if f.Anonymous {
+				for f := range f.Type.Fields() {
+					want = append(want, prefix+jsonName(f))
+				}
+				continue
+			}
+			want = append(want, prefix+jsonName(f))
 		}
 		var got []string
 		_, health, _ := strings.Cut(text, "\n## bridge/health\n")

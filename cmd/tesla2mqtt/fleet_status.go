@@ -9,6 +9,7 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"tesla2mqtt/tesla"
+	"tesla2mqtt/tesla/meter"
 )
 
 // standing is how the set-up stands, for people and as JSON.
@@ -16,8 +17,8 @@ type standing struct {
 	Key          keyStanding   `json:"key"`
 	Registration registration  `json:"registration"`
 	Cars         []carStanding `json:"cars"`     // null if Tesla could not be asked
+	Bill         meter.Report  `json:"bill"`     // of this month, as counted here
 	Problems     []string      `json:"problems"` // why something could not be told
-	// What the month has cost belongs here, once calls are metered.
 }
 
 type keyStanding struct {
@@ -47,6 +48,7 @@ func (a *app) fleetStatus(ctx context.Context, cmd *cli.Command) (err error) {
 	}
 	defer w.close(&err)
 	s := standing{Key: keyStanding{File: c.Tesla.KeyFile}, Registration: registration{Domain: domain, Region: c.Tesla.Region, Key: keyUnknown}, Problems: []string{}}
+	s.Bill = w.meter.Report()
 	var faults []error
 	trouble := func(err error) {
 		faults = append(faults, err)
@@ -104,6 +106,9 @@ func (s standing) print(out io.Writer) error {
 		there = s.Key.File
 	}
 	fmt.Fprintf(out, "key           %s\nregistration  %s\n", there, s.Registration.words())
+	for _, f := range judgeBudget(s.Bill) {
+		fmt.Fprintf(out, "this month    %s\n", f.Message)
+	}
 	if s.Cars == nil {
 		return nil
 	}

@@ -76,6 +76,7 @@ func inFleet(t *testing.T, account, region string, f func(w *whole)) {
 // no secret got out, the client secret least of all.
 func TestInvariant4And5ADayInFleet(t *testing.T) {
 	inFleet(t, "eu", "eu", func(w *whole) {
+		w.yaml = strings.Replace(w.yaml, "api: fleet", "api: fleet, monthly_budget_usd: 0", 1)
 		w.logIn()
 		w.start()
 		w.pass(24 * time.Hour)

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"gopkg.in/yaml.v3"
+
+	"tesla2mqtt/tesla/meter"
 )
 
 var update = flag.Bool("update", false, "write config.schema.json anew")
@@ -178,6 +180,8 @@ func (g generator) value(s *schema, path string, v reflect.Value) {
 		s.Type = []string{"boolean", "null"}
 	case int:
 		s.Type, s.Minimum, s.Maximum = []string{"integer", "null"}, new(1), new(maxAmps)
+	case meter.USD:
+		s.Type, s.Minimum, s.Maximum = []string{"number", "null"}, new(0), new(int(mostBudget/meter.Dollar))
 	case time.Duration:
 		// 0 alone is a duration too; a number with a unit is a text.
 		s.Type, s.Pattern, s.Minimum, s.Maximum = []string{"string", "integer", "null"}, durationForm, new(0), new(0)

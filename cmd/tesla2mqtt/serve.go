@@ -73,7 +73,8 @@ func connect(ctx context.Context, c *Config, p parts) error {
 		Online:    func() bool { return broker.Stats().State == mqtt.StateConnected },
 		Auth:      func() (string, any) { s := p.ways.login.Status(); return s.State, s },
 		MQTT:      func() any { return broker.Stats() },
-		Usage:     func() any { return p.ways.client.Usage() },
+		Usage:     func() any { return p.ways.usage() },
+		Pace:      p.ways.pace(),
 	})
 	p.log.Info("tesla2mqtt runs", "version", version, "commit", cfg.Commit, "api", cfg.API, "broker", brokerHost(c.MQTT.URL),
 		"topics", cfg.BaseTopic+"/#")

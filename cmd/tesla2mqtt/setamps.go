@@ -104,6 +104,9 @@ func applyAmps(ctx context.Context, car operated, amps int, talk io.Writer) (int
 		amps = *high
 	}
 	command := tesla.Command{Thing: tesla.ChargeAmps, Value: amps}
+	if before.ChargeAmps != nil && amps < *before.ChargeAmps {
+		ctx = tesla.WithExpense(ctx, tesla.ExpenseLower)
+	}
 	sent := order(ctx, car, command)
 	if sent == nil && amps < lowAmps && before.ChargeAmps != nil && *before.ChargeAmps >= lowAmps {
 		if err := wait(ctx, secondTry); err != nil {

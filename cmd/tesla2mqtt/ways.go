@@ -2,11 +2,14 @@ package main
 
 import (
 	"context"
+	"errors"
 	"log/slog"
+	"sync/atomic"
 
 	"tesla2mqtt/bridge"
 	"tesla2mqtt/tesla"
 	"tesla2mqtt/tesla/auth"
+	"tesla2mqtt/tesla/meter"
 )
 
 // ways reaches each car by the way that the configuration chose for it. It is the bridge's account, and that of the
@@ -15,6 +18,8 @@ type ways struct {
 	c      *Config
 	login  *auth.Source
 	client *tesla.Client
+	meter  *meter.Meter // nil where calls cost nothing
+	paying atomic.Int32 // cars that share the budget
 
 	signers *signers
 }
@@ -25,21 +30,35 @@ func openWays(c *Config, log *slog.Logger) (*ways, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newWays(c, login, client, log), nil
+	w := newWays(c, login, client, log)
+	if err := w.openMeter(log); err != nil {
+		w.signers.close()
+		return nil, errors.Join(err, login.Close())
+	}
+	return w, nil
 }
 
 func newWays(c *Config, login *auth.Source, client *tesla.Client, log *slog.Logger) *ways {
-	return &ways{c, login, client, openSigners(c, log)}
+	return &ways{c: c, login: login, client: client, signers: openSigners(c, log)}
 }
 
 // close is for defer, as closeAccount is.
 func (w *ways) close(err *error) {
 	w.signers.close()
+	if w.meter != nil {
+		*err = errors.Join(*err, w.meter.Close())
+	}
 	closeAccount(w.login, err)
 }
 
 // Vehicles lists the cars there are, whether the configuration serves them or not.
-func (w *ways) Vehicles(ctx context.Context) ([]tesla.Vehicle, error) { return w.client.Vehicles(ctx) }
+func (w *ways) Vehicles(ctx context.Context) ([]tesla.Vehicle, error) {
+	cars, err := w.client.Vehicles(ctx)
+	if err == nil {
+		w.share(cars)
+	}
+	return cars, err
+}
 
 // Car returns how to read and to command one of them.
 func (w *ways) Car(v tesla.Vehicle) (bridge.Reader, bridge.Commander) {

@@ -144,6 +144,9 @@ func (w *whole) start() {
 	c := w.config()
 	log := slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	ways := newWays(c, login, newClient(c, login, log), log)
+	if err := ways.openMeter(log); err != nil {
+		w.t.Fatal(err)
+	}
 	ways.remember(memory)
 	p := parts{ways, memory, c.mqttOptions(), log}
 	p.broker.Dial = w.broker.Dial
@@ -156,8 +159,8 @@ func (w *whole) start() {
 			w.t.Error(err)
 		}
 		w.stop = nil
-		ways.signers.close()
-		if err := login.Close(); err != nil {
+		var err error
+		if ways.close(&err); err != nil {
 			w.t.Error(err)
 		}
 		if err := memory.Close(); err != nil {

@@ -13,8 +13,8 @@ import (
 	"tesla2mqtt/tesla/sim"
 )
 
-// TestPartner: what is asked for and where, that the token goes to listed hosts only, and that the login is left as it is.
-func TestPartner(t *testing.T) {
+// TestFleetPartner: what is asked for and where, that the token goes to listed hosts only, and that the login is left as it is.
+func TestFleetPartner(t *testing.T) {
 	for region, host := range map[string]string{"eu": "fleet-auth.prd.vn.cloud.tesla.com", "na": "fleet-auth.prd.vn.cloud.tesla.com", "cn": "auth.tesla.cn"} {
 		t.Run(region, func(t *testing.T) {
 			s := simulated(t, region)
@@ -58,9 +58,9 @@ func TestPartner(t *testing.T) {
 	}
 }
 
-// TestPartnerRefused: a wrong secret is asked with once, is told in words, and stands in no error; nor does it look like a login that
+// TestFleetPartnerRefused: a wrong secret is asked with once, is told in words, and stands in no error; nor does it look like a login that
 // has ended.
-func TestPartnerRefused(t *testing.T) {
+func TestFleetPartnerRefused(t *testing.T) {
 	s := simulated(t, "eu")
 	wrong := application("eu")
 	wrong.Secret = secret.Hide("hunter2")

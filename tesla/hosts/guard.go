@@ -25,15 +25,15 @@ func Until(ctx context.Context, end time.Time) context.Context {
 	return context.WithValue(ctx, until{}, end)
 }
 
-// passed asks both clocks: Go's own does not count the time for which the machine was suspended, the one on the wall may be set.
-func passed(now, end time.Time) bool {
-	return !now.Before(end) || !now.Round(0).Before(end.Round(0))
-}
-
 // End returns the end that Until has set.
 func End(ctx context.Context) (end time.Time, has bool) {
 	end, has = ctx.Value(until{}).(time.Time)
 	return end, has
+}
+
+// passed asks both clocks: Go's own does not count the time for which the machine was suspended, the one on the wall may be set.
+func passed(now, end time.Time) bool {
+	return !now.Before(end) || !now.Round(0).Before(end.Round(0))
 }
 
 // TooLate is the refusal of a request that came after its end.

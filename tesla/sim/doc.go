@@ -23,12 +23,12 @@
 //     0 and 1 become 2, 2 and 3 become 3; some cars start at 5 A whatever was set before (evcc#24456).
 //   - Signed commands, by signed_command or from beside the car: see [CarHandle.Protocol]. Cars that take unsigned ones do not
 //     know them, and answer 422.
+//   - The bill: what the Fleet API would charge for the requests that arrived, see [Bill].
 //   - Faults by name, see [Faults]: every answer that was recorded in the wild, and what networks do.
 //
 // # What it does not model
 //
-// The Fleet API's bills and the making of an application, Bluetooth, telemetry, TLS fingerprints, several
-// accounts, loss of charge while parked, temperatures, captchas, and the 90 days after which an unused refresh token may
+// The making of an application, Bluetooth, telemetry, TLS fingerprints, several accounts, loss of charge while parked, temperatures, captchas, and the 90 days after which an unused refresh token may
 // die. The reason "no_power" and the status 400 for a malformed command are guesses: no answer was recorded.
 //
 // # Time

@@ -23,7 +23,7 @@ func (t *Tesla) flood(w http.ResponseWriter, q *request, _ *fault) {
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	w.WriteHeader(http.StatusOK)
 	endless := &flood{ctx: q.Context()}
-	if r, inProcess := w.(*recorder); inProcess {
+	if r, inProcess := unbilled(w).(*recorder); inProcess {
 		r.rest = endless // reading is the client's then
 		return
 	}

@@ -48,6 +48,7 @@ type Tesla struct {
 	log        []Call
 	hosts      map[string]bool
 	hosted     map[string]string // files for Tesla to fetch, by domain
+	bills      map[string]*Bill  // by month
 }
 
 // ServeHTTP answers as Tesla would, or as the first fault that matches demands.
@@ -56,6 +57,9 @@ func (t *Tesla) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		apiError(http.StatusBadRequest, err.Error()).write(w)
 		return
+	}
+	if q.Host != evilHost {
+		w = t.charge(w, q.endpoint)
 	}
 	if f := t.takeFault(q.endpoint); f != nil {
 		f.kind.act(t, w, q, f)
@@ -125,6 +129,7 @@ func (t *Tesla) ready() {
 	t.calls = map[callKey]int{}
 	t.hosts = map[string]bool{}
 	t.hosted = map[string]string{}
+	t.bills = map[string]*Bill{}
 }
 
 // speed is how many of its seconds a car charges in one of ours.

@@ -1,0 +1,103 @@
+package tesla
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httptrace"
+	"sync"
+)
+
+// Expense is what a request costs where Tesla bills it (the Fleet API), and how badly it is needed. Lists of cars and looks
+// at a car's state are free.
+type Expense string
+
+// The expenses, dearest wish last.
+const (
+	ExpenseNone    Expense = ""
+	ExpenseRead    Expense = "read"    // a full read
+	ExpenseWake    Expense = "wake"    // a wake
+	ExpenseCommand Expense = "command" // a command that can wait
+	ExpenseLower   Expense = "lower"   // one that lowers the current
+	ExpenseStop    Expense = "stop"    // one that ends the charge
+)
+
+// Meter counts the money, where calls cost any. It is asked by each call.
+type Meter interface {
+	// Book counts a request before it is sent. After an error, which is of class ErrOwnBudget, it must not be sent. unbill takes
+	// the request back: it never reached Tesla, or was answered in a way that Tesla does not bill.
+	Book(ctx context.Context, e Expense) (unbill func(), err error)
+}
+
+type expenseKey struct{}
+
+// WithExpense tells how badly the commands that are sent with ctx are needed: ExpenseLower, ExpenseStop.
+func WithExpense(ctx context.Context, e Expense) context.Context {
+	return context.WithValue(ctx, expenseKey{}, e)
+}
+
+// expense names what a request of this class costs.
+func (c class) expense(ctx context.Context) Expense {
+	switch c {
+	case classData:
+		return ExpenseRead
+	case classWake:
+		return ExpenseWake
+	case classStop:
+		return ExpenseStop
+	case classCommand:
+		if e, told := ctx.Value(expenseKey{}).(Expense); told {
+			return e
+		}
+		return ExpenseCommand
+	}
+	return ExpenseNone
+}
+
+// bill is what one call costs: one request, and one more each time that it is sent again on its way, with a new token or
+// over a new connection.
+type bill struct {
+	mu     sync.Mutex
+	sent   int
+	unbill func() // the last request
+}
+
+// book opens the bill of a call. The context it returns is for the requests, and ends if one too many is about to be sent.
+func (c *Client) book(ctx context.Context, e Expense) (context.Context, *bill, *Error) {
+	b := &bill{unbill: func() {}}
+	if c.Meter == nil || e == ExpenseNone {
+		return ctx, b, nil
+	}
+	var err error
+	if b.unbill, err = c.Meter.Book(ctx, e); err != nil {
+		if own, ok := errors.AsType[*Error](err); ok {
+			return ctx, nil, own
+		}
+		return ctx, nil, &Error{Class: ErrOwnBudget, Text: err.Error(), cause: err}
+	}
+	ctx, stop := context.WithCancelCause(ctx)
+	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		if b.sent++; b.sent == 1 {
+			return
+		}
+		unbill, err := c.Meter.Book(ctx, e)
+		if err != nil {
+			stop(err)
+			return
+		}
+		b.unbill = unbill
+	}}), b, nil
+}
+
+// settle closes the bill. Tesla bills every answer below 500; what got no answer counts, unless it was never sent. That a
+// second try was not sent says nothing about the first, nor a proxy's 500 about what Tesla told the proxy: only an answer that
+// came from Tesla itself is taken at its word.
+func (b *bill) settle(err *Error, direct bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if err != nil && (err.unsent && b.sent == 0 || err.Status >= http.StatusInternalServerError && direct) {
+		b.unbill()
+	}
+}
