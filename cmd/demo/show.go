@@ -24,8 +24,12 @@ import (
 	"tesla2mqtt/tesla/sim"
 )
 
-// clientID is the bridge's id at the embedded broker.
-const clientID = "tesla2mqtt"
+const (
+	// clientID is the bridge's id at the embedded broker.
+	clientID    = "tesla2mqtt"
+	chargingVIN = "5YJ3E1EA7KF000001"
+	sleepingVIN = "5YJ3E1EA7KF000002"
+)
 
 // show runs the demo until ctx ends.
 func show(ctx context.Context, o options, stdout, stderr io.Writer) (err error) {
@@ -49,10 +53,13 @@ func show(ctx context.Context, o options, stdout, stderr io.Writer) (err error) 
 	print.intro(url)
 	broker.Subscribe("#", print.message)
 
-	cars := &sim.Tesla{Speed: o.speed, ExpiresIn: tokenLife(o.faults)}
-	cars.Add(sim.Car{VIN: "5YJ3E1EA7KF000001", Name: "Charging car", Level: 42, PluggedIn: true, Phases: 3, MaxAmps: 16, Amps: 13})
-	cars.Add(sim.Car{VIN: "5YJ3E1EA7KF000002", Name: "Sleeping car", Level: 70, PluggedIn: true, Stopped: true, Asleep: true})
-	source, err := logIn(ctx, cars, dir, log)
+	cars := &sim.Tesla{Speed: o.speed, ExpiresIn: tokenLife(o.faults), Fleet: theirFleet(o.road)}
+	young := o.road == "fleet" // and so in need of signed commands
+	charging := cars.Add(sim.Car{VIN: chargingVIN, Name: "Charging car", Level: 42, PluggedIn: true, Phases: 3, MaxAmps: 16, Amps: 13,
+		SignedCommands: young, Unpaired: young})
+	sleeping := cars.Add(sim.Car{VIN: sleepingVIN, Name: "Sleeping car", Level: 70, PluggedIn: true, Stopped: true, Asleep: true,
+		SignedCommands: young, Unpaired: young})
+	source, err := logIn(ctx, cars, dir, ourFleet(o.road), log)
 	if err != nil {
 		return err
 	}
@@ -69,7 +76,14 @@ func show(ctx context.Context, o options, stdout, stderr io.Writer) (err error) 
 			}
 		}
 	})
-	return serve(ctx, url, source, memory, misbehave, log)
+	w := world{url: url, road: o.road, source: source, memory: memory, listed: misbehave, log: log}
+	if o.road == "fleet" {
+		if w.fleet, err = openFleet(ctx, dir, w, cars, charging, sleeping); err != nil {
+			return err
+		}
+		defer w.fleet.close(&err)
+	}
+	return serve(ctx, w)
 }
 
 // tokenLife is short if a fault of the token's renewal is to be seen.
@@ -83,12 +97,12 @@ func tokenLife(faults []string) time.Duration {
 }
 
 // logIn goes through the whole login, with the simulator in the part of the person and the browser.
-func logIn(ctx context.Context, cars *sim.Tesla, dir string, log *slog.Logger) (*auth.Source, error) {
+func logIn(ctx context.Context, cars *sim.Tesla, dir string, app *auth.Fleet, log *slog.Logger) (*auth.Source, error) {
 	allowed, err := hosts.New()
 	if err != nil {
 		return nil, err
 	}
-	source, err := auth.Open(dir, auth.Config{Hosts: allowed, Transport: cars.RoundTripper(), UserAgent: "tesla2mqtt/demo", Log: log})
+	source, err := auth.Open(dir, auth.Config{Fleet: app, Hosts: allowed, Transport: cars.RoundTripper(), UserAgent: "tesla2mqtt/demo", Log: log})
 	if err != nil {
 		return nil, err
 	}
@@ -103,13 +117,28 @@ func logIn(ctx context.Context, cars *sim.Tesla, dir string, log *slog.Logger) (
 	return source, nil
 }
 
+// world is what a bridge is joined to.
+type world struct {
+	url    string // of the broker
+	road   string
+	source *auth.Source
+	fleet  *fleet // nil on another road
+	memory bridge.Memory
+	listed func() // called when the cars are known
+	log    *slog.Logger
+}
+
 // serve joins the parts as the product does.
-func serve(ctx context.Context, url string, source *auth.Source, memory bridge.Memory, listed func(), log *slog.Logger) error {
+func serve(ctx context.Context, w world) error {
+	source, log := w.source, w.log
 	client := tesla.NewClient(source.Client(), source.APIURL)
-	cfg := settings()
+	if w.fleet != nil {
+		client = w.fleet.client
+	}
+	cfg := settings(w.road)
 	var b *bridge.Bridge
 	broker, err := mqtt.New(mqtt.Options{
-		URL: url, ClientID: clientID, Log: log,
+		URL: w.url, ClientID: clientID, Log: log,
 		StateTopic: bridge.StateTopic(cfg.BaseTopic), InfoTopic: bridge.InfoTopic(cfg.BaseTopic),
 		BirthTopic: bridge.BirthTopic(cfg.DiscoveryPrefix), Subscribe: []string{bridge.SetFilter(cfg.BaseTopic)},
 		Handler: func(m mqtt.Message) { b.Deliver(m.Topic, m.Payload, m.Retained) },
@@ -118,14 +147,18 @@ func serve(ctx context.Context, url string, source *auth.Source, memory bridge.M
 	if err != nil {
 		return err
 	}
-	b = bridge.New(cfg, bridge.Deps{
-		Account: account{client, listed}, Publisher: broker, Memory: memory, Log: log,
+	deps := bridge.Deps{
+		Account: account{client, w.fleet, w.listed}, Publisher: broker, Memory: w.memory, Log: log,
 		Changes: broker.Changes(),
 		Online:  func() bool { return broker.Stats().State == mqtt.StateConnected },
 		Auth:    func() (string, any) { s := source.Status(); return s.State, s },
 		MQTT:    func() any { return broker.Stats() },
 		Usage:   func() any { return client.Usage() },
-	})
+	}
+	if w.fleet != nil {
+		deps.Usage, deps.Pace = w.fleet.usage, w.fleet.pace
+	}
+	b = bridge.New(cfg, deps)
 	online, hangUp := context.WithCancel(context.WithoutCancel(ctx))
 	defer hangUp()
 	done := make(chan error, 1)
@@ -136,8 +169,9 @@ func serve(ctx context.Context, url string, source *auth.Source, memory bridge.M
 }
 
 // settings are the product's defaults with shorter intervals, so that there is something to see.
-func settings() bridge.Config {
+func settings(road string) bridge.Config {
 	car := bridge.CarConfig{
+		Source: road, Billed: road == "fleet",
 		Poll: bridge.Poll{State: 10 * time.Second, Online: 10 * time.Second, Charging: 5 * time.Second, IdleAfter: 15 * time.Minute, Suspend: 21 * time.Minute},
 		Commands: bridge.Commands{
 			Enabled: true, Wake: true, TTL: time.Minute, ChargePort: true,
@@ -148,14 +182,15 @@ func settings() bridge.Config {
 	charging.Name, sleeping.Name = "charging_car", "sleeping_car"
 	return bridge.Config{
 		BaseTopic: "tesla2mqtt", ClientID: clientID, Scalars: true, Discovery: true, DiscoveryPrefix: "homeassistant",
-		API: "owner", Version: "demo", Default: car,
-		Cars: map[string]bridge.CarConfig{"5YJ3E1EA7KF000001": charging, "5YJ3E1EA7KF000002": sleeping},
+		API: road, Budget: road == "fleet", Version: "demo", Default: car,
+		Cars: map[string]bridge.CarConfig{chargingVIN: charging, sleepingVIN: sleeping},
 	}
 }
 
 // account gives the bridge the simulated cars. The faults begin once they are known, so that there is something to see.
 type account struct {
 	client *tesla.Client
+	fleet  *fleet
 	listed func()
 }
 
@@ -169,6 +204,9 @@ func (a account) Vehicles(ctx context.Context) ([]tesla.Vehicle, error) {
 
 func (a account) Car(v tesla.Vehicle) (bridge.Reader, bridge.Commander) {
 	car := a.client.Car(v)
+	if a.fleet != nil {
+		return car, a.fleet.commander(v.VIN, car)
+	}
 	return car, car
 }
 

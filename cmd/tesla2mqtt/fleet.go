@@ -3,9 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"crypto/ecdh"
-	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -74,19 +71,6 @@ func (c *Config) redirectDomain() string {
 		return "" // the configuration was checked for this
 	}
 	return strings.ToLower(u.Hostname())
-}
-
-// publicPEM writes a public key, an uncompressed point, as Tesla wants to find it.
-func publicPEM(point []byte) (string, error) {
-	key, err := ecdh.P256().NewPublicKey(point)
-	if err != nil {
-		return "", err
-	}
-	der, err := x509.MarshalPKIXPublicKey(key)
-	if err != nil {
-		return "", err
-	}
-	return string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})), nil
 }
 
 // errNoSecret is for what only the application itself may ask, and no user's login.

@@ -50,7 +50,7 @@ func (a *app) fleetKeygen(_ context.Context, cmd *cli.Command) error {
 	if err != nil {
 		return err
 	}
-	public, err := publicPEM(key.Public())
+	public, err := key.PublicPEM()
 	if err != nil {
 		return err
 	}

@@ -56,7 +56,7 @@ func (a *app) fleetStatus(ctx context.Context, cmd *cli.Command) (err error) {
 	}
 	if key, err := loadKey(c); err != nil {
 		trouble(err)
-	} else if s.Key.Public, err = publicPEM(key.Public()); err != nil {
+	} else if s.Key.Public, err = key.PublicPEM(); err != nil {
 		trouble(err)
 	}
 	partner, err := openPartner(ctx, c, w.login)
