@@ -17,7 +17,7 @@ import (
 
 // What Tesla has against a registration, where it is more than any other refusal.
 var (
-	ErrKeyNotHosted = errors.New("Tesla cannot fetch the public key from the domain")
+	ErrKeyNotHosted = errors.New("the public key could not be fetched from the domain")
 	ErrKeyTaken     = errors.New("the key is registered for another application or domain")
 	ErrDomainTaken  = errors.New("the domain is registered for another application")
 	ErrDomain       = errors.New("the domain is not one of the application's")

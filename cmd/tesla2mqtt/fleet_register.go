@@ -59,7 +59,7 @@ func (a *app) fleetRegister(ctx context.Context, cmd *cli.Command) (err error) {
 		return &adviceError{fmt.Errorf("%s is registered in %s with another key than that of tesla.key_file", domain, r.Region),
 			"put the one that tesla2mqtt fleet keygen shows on your domain, and run this again; what is there: curl -fsS https://" + domain + hostedAt}
 	case r.Key == keyNone:
-		return fmt.Errorf("Tesla took the registration, and says now that there is none for %s", domain)
+		return fmt.Errorf("the registration was taken, and now Tesla says that there is none for %s", domain)
 	case r.err != nil:
 		fmt.Fprintf(a.err, "Tesla took the registration; with which key could not be asked: %v\n", r.err)
 	}
