@@ -11,6 +11,8 @@ import (
 // askRegistration asks with which key the application is registered, if the client secret is there to ask with. It costs nothing.
 func askRegistration(ctx context.Context, c *Config, source *auth.Source) registration {
 	r := registration{Domain: c.redirectDomain(), Region: c.Tesla.Region, Key: keyUnknown}
+	ctx, cancel := context.WithTimeout(ctx, knockTimeout)
+	defer cancel()
 	partner, err := openPartner(ctx, c, source)
 	if err != nil {
 		r.err = err
