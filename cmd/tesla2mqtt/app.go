@@ -116,7 +116,7 @@ func newLogger(w io.Writer, level, format string) *slog.Logger {
 func takes(c *cli.Command, least, most int) error {
 	if n := c.Args().Len(); n < least || n > most {
 		return &usageError{fmt.Sprintf("%s: %d arguments are too %s", c.Name, n, map[bool]string{true: "few", false: "many"}[n < least]),
-			"see: tesla2mqtt " + c.Name + " -help"}
+			"see: " + c.FullName() + " -help"}
 	}
 	return nil
 }

@@ -31,9 +31,13 @@ func (a *app) fleetCommand() *cli.Command {
 		{Name: "pair", Action: a.fleetPair, Flags: append(jsonFlag(), domain, &cli.BoolFlag{Name: "wait"})},
 		{Name: "status", Action: a.fleetStatus, Flags: append(jsonFlag(), domain)},
 	}}
+	var names []string
 	for _, sub := range c.Commands {
+		names = append(names, sub.Name)
 		sub.CustomHelpTemplate, sub.OnUsageError, sub.HideHelpCommand = usageOf(c.Name), wrongUsage, true
+		sub.Hidden = true // or the library would show a help of its own
 	}
+	c.ShellComplete = func(context.Context, *cli.Command) { fmt.Fprintln(a.out, strings.Join(names, "\n")) }
 	return c
 }
 
