@@ -334,7 +334,7 @@ func (b *Bridge) startCar(ctx context.Context, v tesla.Vehicle) {
 	// Many cars are not looked at in the same instant, now and at each interval from now on.
 	begin := time.Now().Add(time.Duration(len(b.cars)) * stagger % cfg.Poll.State)
 	c := &car{
-		vin: v.VIN, vehicle: v, cfg: cfg, source: cmp.Or(cfg.Source, b.cfg.API), reader: reader, commander: commander,
+		vin: v.VIN, vehicle: v, cfg: cfg, source: cmp.Or(cfg.Source, b.cfg.API), reader: reader, commander: commander, watch: watch{}.on(reader),
 		out: newCarTopics(b.cfg, cfg.Name, b.deps.Publisher), memory: b.deps.Memory, log: b.deps.Log,
 		suspended: b.deps.Suspended, slept: b.deps.Suspended(),
 		inbox: make(chan *message, carInbox), vehicles: make(chan listing, 1), done: make(chan outcome, 1), reports: b.told,

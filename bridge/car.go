@@ -35,7 +35,9 @@ type car struct {
 	ampsMax   int       // highest ceiling of cable and socket ever seen
 	carTime   time.Time // the car's own clock at the last read
 	schedule  schedule
-	extraRead time.Time // a read that a command asked for, zero for none
+	watch     watch
+	toldAt    map[tesla.Thing]time.Time // of the last read, where each thing is told by itself
+	extraRead time.Time                 // a read that a command asked for, zero for none
 
 	desk       desk
 	joined     []*pending // uncertain or second sends that no longer own their thing
@@ -83,6 +85,7 @@ type acked struct {
 type resend struct {
 	amps  int
 	until time.Time
+	begun time.Time // when the start was told, where each thing is told by itself
 }
 
 // costly is the source whose full reads Tesla bills.
@@ -120,6 +123,8 @@ func (c *car) run(ctx context.Context) {
 			c.finish(o, time.Now())
 		case l := <-c.vehicles:
 			c.learn(l)
+		case <-c.watch.changes:
+			c.watch.fired(time.Now())
 		case <-timer.C:
 		case <-ctx.Done():
 			timer.Stop()
@@ -206,8 +211,11 @@ func (c *car) nextPoll(now time.Time) (op, time.Time) {
 	if read, ok := c.schedule.nextRead(); ok && read.Before(at) {
 		kind, at = opRead, read
 	}
+	if due := c.watch.due; !due.IsZero() && due.Before(at) {
+		kind, at = opState, due
+	}
 	if !c.extraRead.IsZero() && c.extraRead.Before(at) {
-		if c.schedule.state == tesla.StateOnline {
+		if c.schedule.state == tesla.StateOnline || c.watch.changes != nil {
 			return opRead, c.extraRead
 		}
 		c.extraRead = time.Time{}
@@ -269,6 +277,7 @@ func (c *car) learn(l listing) {
 		return
 	}
 	c.vehicle, c.reader, c.commander = *l.vehicle, l.reader, l.commander
+	c.watch = c.watch.on(l.reader)
 	if c.gone {
 		c.gone, c.lastError = false, nil
 		c.schedule.wait = 0

@@ -111,6 +111,7 @@ var classWords = []struct {
 	{tesla.ErrNoProtocol, statusRejected, "unsupported"},
 	{tesla.ErrSession, statusError, "session"},
 	{tesla.ErrTemporary, statusError, "unreachable"},
+	{tesla.ErrSilent, statusError, "unreachable"},
 }
 
 // judge says what the outcome of a command that was sent means. It must not be asked about an uncertain one.

@@ -27,11 +27,11 @@ func TestFleetRoad(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cars, err := account{f.client, f, func() {}}.Vehicles(t.Context())
+	cars, err := account{f.client, f, nil, func() {}}.Vehicles(t.Context())
 	if err != nil || len(cars) != 1 {
 		t.Fatal(cars, err)
 	}
-	_, commander := account{f.client, f, nil}.Car(cars[0])
+	_, commander := account{f.client, f, nil, nil}.Car(cars[0])
 	if err := commander.Do(t.Context(), tesla.Command{Thing: tesla.ChargeAmps, Value: 8}); err != nil || car.Amps() != 8 {
 		t.Errorf("%d A, %v", car.Amps(), err)
 	}

@@ -17,7 +17,7 @@ func TestWrongCommandLine(t *testing.T) {
 		{"no speed", "-speed 0", "not between"},
 		{"NaN", "-speed NaN", "not between"},
 		{"no such fault", "-fault nonsense", "-help"},
-		{"no such road", "-road air", "none of owner, fleet"},
+		{"no such road", "-road air", "none of owner, fleet, telemetry"},
 		{"no such flag", "-nonsense", "nonsense"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -72,8 +72,9 @@ func (w *watched) Write(p []byte) (int, error) {
 // TestShows: the demo publishes both cars' states, and ends cleanly with the bridge offline.
 func TestShows(t *testing.T) {
 	for road, words := range map[string][]string{
-		"owner": {"R tesla2mqtt/charging_car/source owner"},
-		"fleet": {"R tesla2mqtt/charging_car/source fleet", "R homeassistant/device/tesla2mqtt_bridge_tesla2mqtt/config"},
+		"owner":     {"R tesla2mqtt/sleeping_car/vehicle_state asleep", "R tesla2mqtt/charging_car/source owner"},
+		"fleet":     {"R tesla2mqtt/sleeping_car/vehicle_state asleep", "R tesla2mqtt/charging_car/source fleet"},
+		"telemetry": {"R telemetry/5YJ3E1EA7KF000001/v/ChargeCurrentRequest 13", "R tesla2mqtt/charging_car/source telemetry"},
 	} {
 		t.Run(road, func(t *testing.T) { shows(t, road, words) })
 	}
@@ -84,7 +85,6 @@ func shows(t *testing.T, road string, words []string) {
 		"The broker is at mqtt://127.0.0.1:",
 		"R tesla2mqtt/bridge/state online",
 		"R tesla2mqtt/charging_car/charge_amps 13",
-		"R tesla2mqtt/sleeping_car/vehicle_state asleep",
 		"R homeassistant/device/tesla2mqtt_5YJ3E1EA7KF000001/config",
 	)}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)

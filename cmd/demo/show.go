@@ -22,6 +22,7 @@ import (
 	"tesla2mqtt/tesla/auth"
 	"tesla2mqtt/tesla/hosts"
 	"tesla2mqtt/tesla/sim"
+	"tesla2mqtt/tesla/telemetry"
 )
 
 const (
@@ -77,11 +78,17 @@ func show(ctx context.Context, o options, stdout, stderr io.Writer) (err error) 
 		}
 	})
 	w := world{url: url, road: o.road, source: source, memory: memory, listed: misbehave, log: log}
-	if o.road == "fleet" {
+	switch o.road {
+	case "fleet":
 		if w.fleet, err = openFleet(ctx, dir, w, cars, charging, sleeping); err != nil {
 			return err
 		}
 		defer w.fleet.close(&err)
+	case "telemetry":
+		w.feed = telemetry.NewFeed(telemetryTopic, []string{chargingVIN, sleepingVIN}, time.Minute)
+		done := make(chan struct{})
+		go func() { defer close(done); stream(ctx, broker, log, charging, sleeping) }()
+		defer func() { <-done }()
 	}
 	return serve(ctx, w)
 }
@@ -122,7 +129,8 @@ type world struct {
 	url    string // of the broker
 	road   string
 	source *auth.Source
-	fleet  *fleet // nil on another road
+	fleet  *fleet          // nil on another road
+	feed   *telemetry.Feed // nil if nothing is streamed
 	memory bridge.Memory
 	listed func() // called when the cars are known
 	log    *slog.Logger
@@ -136,19 +144,27 @@ func serve(ctx context.Context, w world) error {
 		client = w.fleet.client
 	}
 	cfg := settings(w.road)
+	filters := []string{bridge.SetFilter(cfg.BaseTopic)}
+	if w.feed != nil {
+		filters = append(filters, telemetry.Filters(telemetryTopic)...)
+	}
 	var b *bridge.Bridge
 	broker, err := mqtt.New(mqtt.Options{
 		URL: w.url, ClientID: clientID, Log: log,
 		StateTopic: bridge.StateTopic(cfg.BaseTopic), InfoTopic: bridge.InfoTopic(cfg.BaseTopic),
-		BirthTopic: bridge.BirthTopic(cfg.DiscoveryPrefix), Subscribe: []string{bridge.SetFilter(cfg.BaseTopic)},
-		Handler: func(m mqtt.Message) { b.Deliver(m.Topic, m.Payload, m.Retained) },
+		BirthTopic: bridge.BirthTopic(cfg.DiscoveryPrefix), Subscribe: filters,
+		Handler: func(m mqtt.Message) {
+			if w.feed == nil || !w.feed.Deliver(m.Topic, m.Payload, m.Retained) {
+				b.Deliver(m.Topic, m.Payload, m.Retained)
+			}
+		},
 		Foreign: func(payload []byte) bool { return b.Foreign(payload) },
 	})
 	if err != nil {
 		return err
 	}
 	deps := bridge.Deps{
-		Account: account{client, w.fleet, w.listed}, Publisher: broker, Memory: w.memory, Log: log,
+		Account: account{client, w.fleet, w.feed, w.listed}, Publisher: broker, Memory: w.memory, Log: log,
 		Changes: broker.Changes(),
 		Online:  func() bool { return broker.Stats().State == mqtt.StateConnected },
 		Auth:    func() (string, any) { s := source.Status(); return s.State, s },
@@ -170,8 +186,12 @@ func serve(ctx context.Context, w world) error {
 
 // settings are the product's defaults with shorter intervals, so that there is something to see.
 func settings(road string) bridge.Config {
+	api := "owner" // which also commands what streams
+	if road == "fleet" {
+		api = road
+	}
 	car := bridge.CarConfig{
-		Source: road, Billed: road == "fleet",
+		Source: road, Billed: api == "fleet",
 		Poll: bridge.Poll{State: 10 * time.Second, Online: 10 * time.Second, Charging: 5 * time.Second, IdleAfter: 15 * time.Minute, Suspend: 21 * time.Minute},
 		Commands: bridge.Commands{
 			Enabled: true, Wake: true, TTL: time.Minute, ChargePort: true,
@@ -182,7 +202,7 @@ func settings(road string) bridge.Config {
 	charging.Name, sleeping.Name = "charging_car", "sleeping_car"
 	return bridge.Config{
 		BaseTopic: "tesla2mqtt", ClientID: clientID, Scalars: true, Discovery: true, DiscoveryPrefix: "homeassistant",
-		API: road, Budget: road == "fleet", Version: "demo", Default: car,
+		API: api, Budget: api == "fleet", Version: "demo", Default: car,
 		Cars: map[string]bridge.CarConfig{chargingVIN: charging, sleepingVIN: sleeping},
 	}
 }
@@ -191,6 +211,7 @@ func settings(road string) bridge.Config {
 type account struct {
 	client *tesla.Client
 	fleet  *fleet
+	feed   *telemetry.Feed
 	listed func()
 }
 
@@ -204,8 +225,11 @@ func (a account) Vehicles(ctx context.Context) ([]tesla.Vehicle, error) {
 
 func (a account) Car(v tesla.Vehicle) (bridge.Reader, bridge.Commander) {
 	car := a.client.Car(v)
-	if a.fleet != nil {
+	switch {
+	case a.fleet != nil:
 		return car, a.fleet.commander(v.VIN, car)
+	case a.feed != nil:
+		return a.feed.Car(v.VIN, car, "owner"), car
 	}
 	return car, car
 }

@@ -60,7 +60,7 @@ func (a *app) check(ctx context.Context, cmd *cli.Command) error {
 	}
 	k.configuration(cmd.String("config"))
 	usable := k.stateFolder()
-	vins := k.account(ctx, usable, log)
+	vins := k.needed(ctx, usable, log)
 	k.budget(usable)
 	k.broker(ctx, vins)
 	if ctx.Err() != nil {

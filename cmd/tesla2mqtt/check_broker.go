@@ -28,7 +28,8 @@ func (k *checkup) broker(ctx context.Context, vins []string) {
 	}
 	cfg := k.config.bridgeConfig(version, "")
 	health := bridge.HealthTopic(cfg.BaseTopic)
-	rights, err := mqtt.FindRights(ctx, k.config.mqttOptions(), bridge.Written(cfg, vins), append(bridge.Read(cfg), health))
+	reads := append(append(bridge.Read(cfg), health), k.config.telemetryFilters()...)
+	rights, err := mqtt.FindRights(ctx, k.config.mqttOptions(), bridge.Written(cfg, vins), reads)
 	if err != nil {
 		k.fail("access", "what this user may do could not be found out: "+err.Error(), "see the broker's log")
 		return
@@ -38,6 +39,7 @@ func (k *checkup) broker(ctx context.Context, vins []string) {
 	}
 	k.mayWrite(rights, cfg)
 	k.mayReadHealth(&rights, health)
+	k.mayHear(&rights)
 	k.mayRead(rights, cfg)
 }
 

@@ -36,6 +36,10 @@ func TestBoundaries(t *testing.T) {
 		"bridge":         {oauth, paho, "net/http/httptest", module + "tesla/auth", module + "tesla/sim", module + "bridge/mqtt"},
 		"bridge/mqtt":    {oauth, mochi, module + "tesla", module + "bridge"},
 		"cmd/tesla2mqtt": {mochi, "testing", module + "tesla/sim", module + "tesla/sim/vcp", module + "bridge/mqtt/mqtttest"},
+		// It starts the other, and is nothing beside it.
+		"cmd/addon": {oauth, paho, mochi, "testing", module + "tesla", module + "tesla/auth", module + "tesla/sim", module + "bridge",
+			module + "bridge/mqtt", "gopkg.in/yaml.v3"},
+		"tesla/telemetry": {oauth, paho, module + "tesla/auth", module + "bridge", "log/slog"},
 	} {
 		linked := deps(t, module+pkg)
 		for _, p := range never {

@@ -10,6 +10,7 @@ import (
 	"tesla2mqtt/tesla"
 	"tesla2mqtt/tesla/auth"
 	"tesla2mqtt/tesla/meter"
+	"tesla2mqtt/tesla/telemetry"
 )
 
 // ways reaches each car by the way that the configuration chose for it. It is the bridge's account, and that of the
@@ -22,6 +23,7 @@ type ways struct {
 	paying atomic.Int32 // cars that share the budget
 
 	signers *signers
+	feed    *telemetry.Feed // nil if nothing is streamed
 }
 
 // openWays opens what the cars of the configuration need. The caller closes it.
@@ -53,6 +55,9 @@ func (w *ways) close(err *error) {
 
 // Vehicles lists the cars there are, whether the configuration serves them or not.
 func (w *ways) Vehicles(ctx context.Context) ([]tesla.Vehicle, error) {
+	if !w.c.cloud() {
+		return w.c.listed(), nil
+	}
 	cars, err := w.client.Vehicles(ctx)
 	if err == nil {
 		w.share(cars)
@@ -62,9 +67,24 @@ func (w *ways) Vehicles(ctx context.Context) ([]tesla.Vehicle, error) {
 
 // Car returns how to read and to command one of them.
 func (w *ways) Car(v tesla.Vehicle) (bridge.Reader, bridge.Commander) {
-	if settings, _ := w.c.settings(v.VIN); settings.Write == "rest" {
+	if !w.c.cloud() {
+		return w.streamed(v.VIN, nil), untold{}
+	}
+	settings, _ := w.c.settings(v.VIN)
+	if settings.Write == "rest" {
 		v.SignedCommands = false // who signs is at tesla.api_url
 	}
 	car := w.client.Car(v)
+	if settings.Read == "telemetry" {
+		return w.streamed(v.VIN, car), w.commander(v, car)
+	}
 	return car, w.commander(v, car)
+}
+
+// status is the login's, or that none is needed.
+func (w *ways) status() auth.Status {
+	if !w.c.cloud() {
+		return auth.Status{State: "not_needed", Message: "no car of the configuration is reached by Tesla's cloud"}
+	}
+	return w.login.Status()
 }

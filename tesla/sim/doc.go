@@ -24,11 +24,14 @@
 //   - Signed commands, by signed_command or from beside the car: see [CarHandle.Protocol]. Cars that take unsigned ones do not
 //     know them, and answer 422.
 //   - The bill: what the Fleet API would charge for the requests that arrived, see [Bill].
+//   - Telemetry, as fleet-telemetry's MQTT dispatcher publishes it, see [Stream]: on change, in single precision, the set point
+//     as ChargeCurrentRequest and the measured current as ChargeAmps (fleet-telemetry#127), ranges in miles (#335).
 //   - Faults by name, see [Faults]: every answer that was recorded in the wild, and what networks do.
 //
 // # What it does not model
 //
-// The making of an application, Bluetooth, telemetry, TLS fingerprints, several accounts, loss of charge while parked, temperatures, captchas, and the 90 days after which an unused refresh token may
+// The making of an application, Bluetooth, what a car buffers of its telemetry while it has no
+// network, TLS fingerprints, several accounts, loss of charge while parked, temperatures, captchas, and the 90 days after which an unused refresh token may
 // die. The reason "no_power" and the status 400 for a malformed command are guesses: no answer was recorded.
 //
 // # Time
