@@ -2,12 +2,10 @@ package tesla
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"regexp"
-	"slices"
 	"strings"
 	"sync"
 
@@ -17,14 +15,14 @@ import (
 // fleet is what a client of the Fleet API remembers for as long as it lives.
 type fleet struct {
 	mu    sync.Mutex
-	moved string             // base URL of the region that Tesla has sent us to, "" for none
-	known map[string]Vehicle // what fleet_status said of each VIN
+	moved string                 // base URL of the region that Tesla has sent us to, "" for none
+	known map[string]FleetStatus // of each VIN
 }
 
 // NewFleetClient returns a client of the Fleet API. It differs from NewClient in what it calls: cars go by their VIN, and
 // a request to the wrong region goes to the right one.
 func NewFleetClient(h *http.Client, base func() string) *Client {
-	return &Client{http: h, base: base, fleet: &fleet{known: map[string]Vehicle{}}}
+	return &Client{http: h, base: base, fleet: &fleet{known: map[string]FleetStatus{}}}
 }
 
 // Base is where requests go: to the API of the login, or to the region that Tesla has named since.
@@ -81,7 +79,7 @@ func (c *Client) standing(ctx context.Context, cars []Vehicle) error {
 	}
 	c.fleet.mu.Unlock()
 	if len(news) > 0 {
-		if err := c.fleetStatus(ctx, news); errors.Is(err, ErrRefused) || errors.Is(err, ErrNotFound) {
+		if err := c.learn(ctx, news); errors.Is(err, ErrRefused) || errors.Is(err, ErrNotFound) {
 			c.notice("which cars want signed commands is not known until one refuses: " + err.Error()) // a proxy may not pass it on
 		} else if err != nil {
 			return err
@@ -91,48 +89,21 @@ func (c *Client) standing(ctx context.Context, cars []Vehicle) error {
 	defer c.fleet.mu.Unlock()
 	for i, v := range cars {
 		said := c.fleet.known[v.VIN]
-		cars[i].SignedCommands, cars[i].Key = said.SignedCommands, said.Key
+		cars[i].SignedCommands, cars[i].Key = said.SignedCommands != nil && *said.SignedCommands, said.Key
 	}
 	return nil
 }
 
-// fleetStatus asks how the cars with these VINs can be commanded.
-func (c *Client) fleetStatus(ctx context.Context, vins []string) error {
-	response, err := c.call(ctx, classList, http.MethodPost, "/api/1/vehicles/fleet_status", map[string][]string{"vins": vins})
+// learn asks once how the cars with these VINs can be commanded.
+func (c *Client) learn(ctx context.Context, vins []string) error {
+	all, err := c.FleetStatus(ctx, vins)
 	if err != nil {
-		return fmt.Errorf("ask how the cars can be commanded: %w", err)
-	}
-	var answer struct {
-		Paired   []string         `json:"key_paired_vins"`
-		Unpaired []string         `json:"unpaired_vins"`
-		Info     map[string]loose `json:"vehicle_info"`
-	}
-	if json.Unmarshal(response, &answer) != nil {
-		return fmt.Errorf("ask how the cars can be commanded: %w", &Error{Class: ErrTemporary, Text: "the answer is of another form"})
+		return err
 	}
 	c.fleet.mu.Lock()
 	defer c.fleet.mu.Unlock()
-	for _, vin := range vins {
-		v := Vehicle{VIN: vin}
-		if signed := answer.Info[vin].boolean("vehicle_command_protocol_required"); signed != nil {
-			v.SignedCommands = *signed
-		}
-		switch {
-		case slices.Contains(answer.Paired, vin):
-			v.Key = KeyPaired
-		case slices.Contains(answer.Unpaired, vin):
-			v.Key = KeyMissing
-		}
-		c.fleet.known[vin] = v
-	}
-	return nil
-}
-
-// Register registers the application with the API of this region, once. The client must be one that speaks as the application.
-// Tesla looks for the public key at the domain while we wait.
-func (c *Client) Register(ctx context.Context, domain string) error {
-	if _, err := c.call(ctx, classList, http.MethodPost, "/api/1/partner_accounts", map[string]string{"domain": domain}); err != nil {
-		return fmt.Errorf("register %s: %w", domain, err)
+	for _, s := range all {
+		c.fleet.known[s.VIN] = s
 	}
 	return nil
 }

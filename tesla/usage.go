@@ -16,6 +16,7 @@ const (
 	classCommand
 	classStop
 	classWake
+	classPartner
 )
 
 // Usage counts the requests of this process since it started.

@@ -17,7 +17,7 @@ func TestWrongCommandLine(t *testing.T) {
 		{"no speed", "-speed 0", "not between"},
 		{"NaN", "-speed NaN", "not between"},
 		{"no such fault", "-fault nonsense", "-help"},
-		{"no such road", "-road air", "none of owner, telemetry"},
+		{"no such road", "-road air", "none of owner, fleet, telemetry"},
 		{"no such flag", "-nonsense", "nonsense"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -73,6 +73,7 @@ func (w *watched) Write(p []byte) (int, error) {
 func TestShows(t *testing.T) {
 	for road, words := range map[string][]string{
 		"owner":     {"R tesla2mqtt/sleeping_car/vehicle_state asleep", "R tesla2mqtt/charging_car/source owner"},
+		"fleet":     {"R tesla2mqtt/sleeping_car/vehicle_state asleep", "R tesla2mqtt/charging_car/source fleet"},
 		"telemetry": {"R telemetry/5YJ3E1EA7KF000001/v/ChargeCurrentRequest 13", "R tesla2mqtt/charging_car/source telemetry"},
 	} {
 		t.Run(road, func(t *testing.T) { shows(t, road, words) })

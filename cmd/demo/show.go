@@ -54,10 +54,13 @@ func show(ctx context.Context, o options, stdout, stderr io.Writer) (err error) 
 	print.intro(url)
 	broker.Subscribe("#", print.message)
 
-	cars := &sim.Tesla{Speed: o.speed, ExpiresIn: tokenLife(o.faults)}
-	charging := cars.Add(sim.Car{VIN: chargingVIN, Name: "Charging car", Level: 42, PluggedIn: true, Phases: 3, MaxAmps: 16, Amps: 13})
-	sleeping := cars.Add(sim.Car{VIN: sleepingVIN, Name: "Sleeping car", Level: 70, PluggedIn: true, Stopped: true, Asleep: true})
-	source, err := logIn(ctx, cars, dir, log)
+	cars := &sim.Tesla{Speed: o.speed, ExpiresIn: tokenLife(o.faults), Fleet: theirFleet(o.road)}
+	young := o.road == "fleet" // and so in need of signed commands
+	charging := cars.Add(sim.Car{VIN: chargingVIN, Name: "Charging car", Level: 42, PluggedIn: true, Phases: 3, MaxAmps: 16, Amps: 13,
+		SignedCommands: young, Unpaired: young})
+	sleeping := cars.Add(sim.Car{VIN: sleepingVIN, Name: "Sleeping car", Level: 70, PluggedIn: true, Stopped: true, Asleep: true,
+		SignedCommands: young, Unpaired: young})
+	source, err := logIn(ctx, cars, dir, ourFleet(o.road), log)
 	if err != nil {
 		return err
 	}
@@ -74,8 +77,14 @@ func show(ctx context.Context, o options, stdout, stderr io.Writer) (err error) 
 			}
 		}
 	})
-	w := world{url: url, source: source, memory: memory, listed: misbehave, log: log}
-	if o.road == "telemetry" {
+	w := world{url: url, road: o.road, source: source, memory: memory, listed: misbehave, log: log}
+	switch o.road {
+	case "fleet":
+		if w.fleet, err = openFleet(ctx, dir, w, cars, charging, sleeping); err != nil {
+			return err
+		}
+		defer w.fleet.close(&err)
+	case "telemetry":
 		w.feed = telemetry.NewFeed(telemetryTopic, []string{chargingVIN, sleepingVIN}, time.Minute)
 		done := make(chan struct{})
 		go func() { defer close(done); stream(ctx, broker, log, charging, sleeping) }()
@@ -95,12 +104,12 @@ func tokenLife(faults []string) time.Duration {
 }
 
 // logIn goes through the whole login, with the simulator in the part of the person and the browser.
-func logIn(ctx context.Context, cars *sim.Tesla, dir string, log *slog.Logger) (*auth.Source, error) {
+func logIn(ctx context.Context, cars *sim.Tesla, dir string, app *auth.Fleet, log *slog.Logger) (*auth.Source, error) {
 	allowed, err := hosts.New()
 	if err != nil {
 		return nil, err
 	}
-	source, err := auth.Open(dir, auth.Config{Hosts: allowed, Transport: cars.RoundTripper(), UserAgent: "tesla2mqtt/demo", Log: log})
+	source, err := auth.Open(dir, auth.Config{Fleet: app, Hosts: allowed, Transport: cars.RoundTripper(), UserAgent: "tesla2mqtt/demo", Log: log})
 	if err != nil {
 		return nil, err
 	}
@@ -118,7 +127,9 @@ func logIn(ctx context.Context, cars *sim.Tesla, dir string, log *slog.Logger) (
 // world is what a bridge is joined to.
 type world struct {
 	url    string // of the broker
+	road   string
 	source *auth.Source
+	fleet  *fleet          // nil on another road
 	feed   *telemetry.Feed // nil if nothing is streamed
 	memory bridge.Memory
 	listed func() // called when the cars are known
@@ -129,7 +140,10 @@ type world struct {
 func serve(ctx context.Context, w world) error {
 	source, log := w.source, w.log
 	client := tesla.NewClient(source.Client(), source.APIURL)
-	cfg := settings(w.feed != nil)
+	if w.fleet != nil {
+		client = w.fleet.client
+	}
+	cfg := settings(w.road)
 	filters := []string{bridge.SetFilter(cfg.BaseTopic)}
 	if w.feed != nil {
 		filters = append(filters, telemetry.Filters(telemetryTopic)...)
@@ -149,14 +163,18 @@ func serve(ctx context.Context, w world) error {
 	if err != nil {
 		return err
 	}
-	b = bridge.New(cfg, bridge.Deps{
-		Account: account{client, w.feed, w.listed}, Publisher: broker, Memory: w.memory, Log: log,
+	deps := bridge.Deps{
+		Account: account{client, w.fleet, w.feed, w.listed}, Publisher: broker, Memory: w.memory, Log: log,
 		Changes: broker.Changes(),
 		Online:  func() bool { return broker.Stats().State == mqtt.StateConnected },
 		Auth:    func() (string, any) { s := source.Status(); return s.State, s },
 		MQTT:    func() any { return broker.Stats() },
 		Usage:   func() any { return client.Usage() },
-	})
+	}
+	if w.fleet != nil {
+		deps.Usage, deps.Pace = w.fleet.usage, w.fleet.pace
+	}
+	b = bridge.New(cfg, deps)
 	online, hangUp := context.WithCancel(context.WithoutCancel(ctx))
 	defer hangUp()
 	done := make(chan error, 1)
@@ -167,22 +185,24 @@ func serve(ctx context.Context, w world) error {
 }
 
 // settings are the product's defaults with shorter intervals, so that there is something to see.
-func settings(streamed bool) bridge.Config {
+func settings(road string) bridge.Config {
+	api := "owner" // which also commands what streams
+	if road == "fleet" {
+		api = road
+	}
 	car := bridge.CarConfig{
+		Source: road, Billed: api == "fleet",
 		Poll: bridge.Poll{State: 10 * time.Second, Online: 10 * time.Second, Charging: 5 * time.Second, IdleAfter: 15 * time.Minute, Suspend: 21 * time.Minute},
 		Commands: bridge.Commands{
 			Enabled: true, Wake: true, TTL: time.Minute, ChargePort: true,
 			Amps: bridge.Amps{Min: 1, Max: 48, Settle: 2 * time.Second, RaiseGap: 15 * time.Second, LowerGap: 5 * time.Second},
 		},
 	}
-	if streamed {
-		car.Source = "telemetry"
-	}
 	charging, sleeping := car, car
 	charging.Name, sleeping.Name = "charging_car", "sleeping_car"
 	return bridge.Config{
 		BaseTopic: "tesla2mqtt", ClientID: clientID, Scalars: true, Discovery: true, DiscoveryPrefix: "homeassistant",
-		API: "owner", Version: "demo", Default: car,
+		API: api, Budget: api == "fleet", Version: "demo", Default: car,
 		Cars: map[string]bridge.CarConfig{chargingVIN: charging, sleepingVIN: sleeping},
 	}
 }
@@ -190,6 +210,7 @@ func settings(streamed bool) bridge.Config {
 // account gives the bridge the simulated cars. The faults begin once they are known, so that there is something to see.
 type account struct {
 	client *tesla.Client
+	fleet  *fleet
 	feed   *telemetry.Feed
 	listed func()
 }
@@ -204,7 +225,10 @@ func (a account) Vehicles(ctx context.Context) ([]tesla.Vehicle, error) {
 
 func (a account) Car(v tesla.Vehicle) (bridge.Reader, bridge.Commander) {
 	car := a.client.Car(v)
-	if a.feed != nil {
+	switch {
+	case a.fleet != nil:
+		return car, a.fleet.commander(v.VIN, car)
+	case a.feed != nil:
 		return a.feed.Car(v.VIN, car, "owner"), car
 	}
 	return car, car

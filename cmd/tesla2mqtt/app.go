@@ -32,7 +32,7 @@ func (a *app) command() *cli.Command {
 			{Name: "vehicles", Action: a.vehicles, Flags: jsonFlag()},
 			{Name: "status", Action: a.status, Flags: jsonFlag()},
 			{Name: "set-amps", Action: a.setAmps},
-			{Name: "fleet", Action: a.fleet},
+			a.fleetCommand(),
 			{Name: "check", Action: a.check, Flags: jsonFlag()},
 			{Name: "healthcheck", Action: a.healthcheck},
 			{Name: "version", Action: a.version, Flags: jsonFlag()},
@@ -116,7 +116,7 @@ func newLogger(w io.Writer, level, format string) *slog.Logger {
 func takes(c *cli.Command, least, most int) error {
 	if n := c.Args().Len(); n < least || n > most {
 		return &usageError{fmt.Sprintf("%s: %d arguments are too %s", c.Name, n, map[bool]string{true: "few", false: "many"}[n < least]),
-			"see: tesla2mqtt " + c.Name + " -help"}
+			"see: " + c.FullName() + " -help"}
 	}
 	return nil
 }

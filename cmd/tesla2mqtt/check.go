@@ -40,6 +40,8 @@ type checkup struct {
 	out    io.Writer // nil: shown in the end
 	area   string    // that is being looked at
 	found  []finding
+
+	registration registration // of the Fleet application
 }
 
 func (a *app) check(ctx context.Context, cmd *cli.Command) error {

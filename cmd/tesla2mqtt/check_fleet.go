@@ -22,6 +22,7 @@ func (k *checkup) fleetPlaces() []spot {
 func (k *checkup) fleet(source *auth.Source, client *tesla.Client) {
 	k.ok("application", "Fleet API, as "+k.config.Tesla.ClientID)
 	k.key()
+	k.note(judgeRegistration(k.registration))
 	if source == nil {
 		k.untried("region", "there is no login yet")
 		return

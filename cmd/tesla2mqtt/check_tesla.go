@@ -46,6 +46,9 @@ func (k *checkup) account(ctx context.Context, usable bool, log *slog.Logger) (v
 	}
 	places := k.places(source)
 	knocks := knockAll(ctx, hosts.Client(hosts.Guard{List: allowed, Via: transport, Agent: userAgent}.Send), places)
+	if source != nil && k.config.Tesla.API == "fleet" {
+		k.registration = askRegistration(ctx, k.config, source)
+	}
 	var cars []tesla.Vehicle
 	listError := error(tesla.ErrLoginRequired)
 	if source != nil {

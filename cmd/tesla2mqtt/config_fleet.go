@@ -32,7 +32,7 @@ func (d *decoder) checkFleet(c *Config) {
 	t := c.Tesla
 	for _, k := range []struct{ key, value, missing, form string }{
 		{"region", t.Region, "where the account lives: eu for Europe, the Middle East and Africa, na for North America and Asia-Pacific, cn for China", ""},
-		{"client_id", t.ClientID, "the Fleet API knows an application of yours only, made at developer.tesla.com; see docs/fleet.md",
+		{"client_id", t.ClientID, "the Fleet API knows an application of yours only, made at developer.tesla.com; see docs/setup-fleet.md",
 			wants(applicationForm, t.ClientID, "must be the client ID of your application, as developer.tesla.com shows it")},
 		{"redirect_url", t.RedirectURL, "one that your application is registered with; no page has to be there",
 			wants(redirectForm, t.RedirectURL, "must be https://host[/path], byte for byte as your application is registered with it")},

@@ -26,7 +26,7 @@ var invalid = []struct{ name, want string }{
 	{"client-id", `FILE:2: mqtt.client_id: must be 1 to 64 letters, digits, _ or - (Home Assistant's ids are made of it)`},
 	{"duplicate-key", `FILE:3: mqtt.url: given twice (see line 2; remove one)`},
 	{"duration", `FILE:2: poll.state: must be a duration with its unit (such as 500ms, 60s, 15m, 1h)`},
-	{"fleet", `FILE:1: tesla.client_id: missing (the Fleet API knows an application of yours only, made at developer.tesla.com; see docs/fleet.md)
+	{"fleet", `FILE:1: tesla.client_id: missing (the Fleet API knows an application of yours only, made at developer.tesla.com; see docs/setup-fleet.md)
 FILE:1: tesla.redirect_url: missing (one that your application is registered with; no page has to be there)
 FILE:1: tesla.region: missing (where the account lives: eu for Europe, the Middle East and Africa, na for North America and Asia-Pacific, cn for China)`},
 	{"fleet-form", `FILE:3: tesla.region: is not a possible value ("", na, eu, cn)

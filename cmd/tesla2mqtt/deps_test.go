@@ -31,6 +31,7 @@ func TestBoundaries(t *testing.T) {
 		"tesla/meter":    {oauth, paho, module + "tesla/auth", module + "bridge", "log/slog"},
 		"tesla/auth":     {paho, module + "bridge", module + "tesla"},
 		"tesla/signed":   {oauth, paho, module + "tesla/auth", module + "tesla/sim", module + "bridge", "log/slog"},
+		"tesla/enroll":   {oauth, paho, module + "tesla/auth", module + "bridge"},
 		"tesla/sim":      {oauth, paho, module + "tesla", module + "bridge"},
 		"bridge":         {oauth, paho, "net/http/httptest", module + "tesla/auth", module + "tesla/sim", module + "bridge/mqtt"},
 		"bridge/mqtt":    {oauth, mochi, module + "tesla", module + "bridge"},

@@ -1,54 +1,94 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"regexp"
+	"strings"
 
 	"github.com/urfave/cli/v3"
 
 	"tesla2mqtt/tesla"
+	"tesla2mqtt/tesla/auth"
 )
 
-var domainForm = regexp.MustCompile(`^([a-z0-9-]{1,63}\.)+[a-z0-9-]{2,63}$`)
+// hostedAt is where Tesla, and the phones of owners, look for an application's public key.
+const hostedAt = "/.well-known/appspecific/com.tesla.3p.public-key.pem"
 
-// fleet does what only somebody with an application of his own needs.
-func (a *app) fleet(ctx context.Context, cmd *cli.Command) error {
-	if err := takes(cmd, 2, 2); err != nil {
-		return err
+// domainForm is a host name as Tesla wants it: in lower case, with a dot, and no address.
+var domainForm = regexp.MustCompile(`^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,61}[a-z0-9]$`)
+
+// fleetCommand is the subcommand for setting the Fleet API up, which has subcommands of its own. Each may be run again.
+func (a *app) fleetCommand() *cli.Command {
+	domain := &cli.StringFlag{Name: "domain"}
+	c := &cli.Command{Name: "fleet", Action: fleetWhat, HideHelpCommand: true, Commands: []*cli.Command{
+		{Name: "keygen", Action: a.fleetKeygen, Flags: []cli.Flag{domain, &cli.StringFlag{Name: "out"}}},
+		{Name: "register", Action: a.fleetRegister, Flags: append(jsonFlag(), domain)},
+		{Name: "pair", Action: a.fleetPair, Flags: append(jsonFlag(), domain, &cli.BoolFlag{Name: "wait"})},
+		{Name: "status", Action: a.fleetStatus, Flags: append(jsonFlag(), domain)},
+	}}
+	var names []string
+	for _, sub := range c.Commands {
+		names = append(names, sub.Name)
+		sub.CustomHelpTemplate, sub.OnUsageError, sub.HideHelpCommand = usageOf(c.Name), wrongUsage, true
+		sub.Hidden = true // or the library would show a help of its own
 	}
-	domain := cmd.Args().Get(1)
-	if cmd.Args().First() != "register" {
-		return &usageError{"fleet has no " + plain(cmd.Args().First()), "see: tesla2mqtt fleet -help"}
-	}
-	if !domainForm.MatchString(domain) {
-		return &usageError{plain(domain) + " is not a domain", "such as: tesla2mqtt fleet register my.example"}
-	}
-	c, log, err := a.load(cmd, "warn")
-	if err != nil {
-		return err
-	}
-	if c.Tesla.API != "fleet" || c.clientSecret.Reveal() == "" {
-		return &usageError{"this needs tesla.api: fleet and the client secret", "see docs/fleet.md, config.example.yaml and tesla.client_secret_file"}
-	}
-	return a.register(ctx, c, log, domain)
+	c.ShellComplete = func(context.Context, *cli.Command) { fmt.Fprintln(a.out, strings.Join(names, "\n")) }
+	return c
 }
 
-// register does it in the application's own name: no login is needed, and none is touched.
-func (a *app) register(ctx context.Context, c *Config, log *slog.Logger, domain string) (err error) {
-	source, _, err := openAccount(c, log)
+// fleetWhat is what runs without one of them.
+func fleetWhat(_ context.Context, c *cli.Command) error {
+	message := "fleet: no subcommand was given"
+	if name := c.Args().First(); name != "" {
+		message = "fleet: there is no subcommand " + plain(name)
+	}
+	return &usageError{message, "it is one of keygen, register, pair, status; see: tesla2mqtt fleet -help"}
+}
+
+// loadFleet is load for the subcommands of fleet. domain is where the application's key is to be found.
+func (a *app) loadFleet(cmd *cli.Command, most int) (c *Config, log *slog.Logger, domain string, err error) {
+	if err := takes(cmd, 0, most); err != nil {
+		return nil, nil, "", err
+	}
+	if c, log, err = a.load(cmd, "warn"); err != nil {
+		return nil, nil, "", err
+	}
+	if c.Tesla.API != "fleet" {
+		return nil, nil, "", &usageError{"the configuration is for the Owner API, which needs none of this", "set tesla.api: fleet, and see docs/setup-fleet.md"}
+	}
+	domain = cmp.Or(cmd.String("domain"), c.redirectDomain())
+	if !domainForm.MatchString(domain) {
+		return nil, nil, "", &usageError{plain(domain) + " is not a domain that Tesla takes", "name yours in lower case, without https:// and path, by -domain or as the host of tesla.redirect_url"}
+	}
+	return c, log, domain, nil
+}
+
+// redirectDomain is the host of tesla.redirect_url.
+func (c *Config) redirectDomain() string {
+	u, err := url.Parse(c.Tesla.RedirectURL)
 	if err != nil {
-		return err
+		return "" // the configuration was checked for this
 	}
-	defer closeAccount(source, &err)
-	partner, err := source.Partner(ctx)
+	return strings.ToLower(u.Hostname())
+}
+
+// errNoSecret is for what only the application itself may ask, and no user's login.
+var errNoSecret = errors.New("no client secret is configured, and without it Tesla does not let an application ask about itself")
+
+// openPartner gets a token of the application, and with it what manages its registration in the region of the configuration. The
+// login is not touched, and none is needed.
+func openPartner(ctx context.Context, c *Config, source *auth.Source) (*tesla.Partner, error) {
+	if c.clientSecret.Reveal() == "" {
+		return nil, &adviceError{errNoSecret, "name its file in tesla.client_secret_file, or set TESLA_CLIENT_SECRET, for as long as this takes"}
+	}
+	h, err := source.Partner(ctx)
 	if err != nil {
-		return fmt.Errorf("register %s: %w", domain, err)
+		return nil, fmt.Errorf("ask for a token of the application: %w", err)
 	}
-	if err := tesla.NewFleetClient(partner, source.APIURL).Register(ctx, domain); err != nil {
-		return err
-	}
-	_, err = fmt.Fprintf(a.out, "%s is registered with the Fleet API of region %s; next: tesla2mqtt login\n", domain, c.Tesla.Region)
-	return err
+	return tesla.NewPartner(h, source.APIURL()), nil
 }

@@ -19,10 +19,10 @@ import (
 
 const appSecret = "ta-secret.hunter2"
 
-// application [nosecret] [unregistered] [untick=SCOPE] makes this a Tesla of the Fleet API, and the configuration one for it.
+// application [nosecret] [unregistered] [keytaken] [domaintaken] [key] [untick=SCOPE] makes this a Tesla of the Fleet API, and the configuration one for it.
 func application(ts *testscript.TestScript, _ bool, args []string) {
 	f := &sim.Fleet{ClientID: "abc-123", Secret: appSecret, RedirectURL: "https://my.example/tesla"}
-	secret := "client_secret_file: secret.txt"
+	secret, keyFile := ", client_secret_file: secret.txt", ""
 	for _, arg := range args {
 		key, value, _ := strings.Cut(arg, "=")
 		switch key {
@@ -30,6 +30,12 @@ func application(ts *testscript.TestScript, _ bool, args []string) {
 			secret = ""
 		case "unregistered":
 			f.Unregistered = true
+		case "keytaken":
+			f.KeyTaken = true
+		case "domaintaken":
+			f.DomainTaken = true
+		case "key":
+			keyFile = ", key_file: keys/key.pem"
 		case "untick":
 			f.Unticked = append(f.Unticked, value)
 		default:
@@ -37,8 +43,8 @@ func application(ts *testscript.TestScript, _ bool, args []string) {
 		}
 	}
 	of(ts).tesla.Fleet = f
-	yaml := fmt.Sprintf("tesla: {auth_url: %q, api_url: %q, api: fleet, region: eu, client_id: abc-123, redirect_url: %q, %s}\n",
-		ts.Getenv("SIM"), ts.Getenv("SIM"), f.RedirectURL, secret)
+	yaml := fmt.Sprintf("tesla: {auth_url: %q, api_url: %q, api: fleet, region: eu, client_id: abc-123, redirect_url: %q%s%s}\n",
+		ts.Getenv("SIM"), ts.Getenv("SIM"), f.RedirectURL, secret, keyFile)
 	ts.Check(os.WriteFile(ts.MkAbs("secret.txt"), []byte(appSecret+"\n"), 0o600))
 	ts.Check(os.WriteFile(ts.MkAbs("config.yaml"), []byte(yaml), 0o600))
 }

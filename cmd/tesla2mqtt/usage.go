@@ -10,7 +10,7 @@ Usage:
   tesla2mqtt status [CAR]          show the charge state, without waking the car
   tesla2mqtt set-amps CAR AMPS     set the charging current, without waking the car
   tesla2mqtt refresh-token         renew the login now; rarely needed, it renews itself
-  tesla2mqtt fleet register DOMAIN register your application with the Fleet API, once
+  tesla2mqtt fleet COMMAND         set up the Fleet API: keygen, register, pair [CAR], status
   tesla2mqtt check                 test configuration, login, Tesla and broker, and say what to do
   tesla2mqtt healthcheck           ask the broker whether the bridge is well, for Docker and scripts
   tesla2mqtt completion SHELL      print the completion for bash, zsh, fish or pwsh
@@ -21,7 +21,7 @@ CAR is a VIN, the name from the configuration, or the name that the car shows.
 Flags, before or after the subcommand:
   -config FILE   the configuration; else ./config.yaml, then /etc/tesla2mqtt/config.yaml
   -log LEVEL     debug, info, warn or error, on standard error
-  -json          for vehicles, status, check and version: JSON on standard output
+  -json          for vehicles, status, fleet, check and version: JSON on standard output
   -help          this text, or that of a subcommand
 
 Exit codes:
@@ -89,13 +89,25 @@ Examples:
   tesla2mqtt set-amps model3 10
   tesla2mqtt set-amps "My Tesla" 6
 `,
-	"fleet": `Usage: tesla2mqtt fleet register DOMAIN
+	"fleet": `Usage: tesla2mqtt fleet keygen [-out FILE] | register [-json] | pair [CAR] [-wait] [-json] | status [-json]
 
-Registers your application with the Fleet API of tesla.region, once, before the first login. DOMAIN is an allowed origin of the
-application, and has to show its public key; docs/fleet.md says how. Needs the client secret. Doing it again does no harm.
+Sets the Fleet API up (tesla.api: fleet), in this order; docs/setup-fleet.md has all the steps. Each can be run again.
 
-Example:
-  tesla2mqtt fleet register my.example
+keygen makes the private key that signs commands, in tesla.key_file of the configuration, and never replaces one. It prints the
+public half, or writes it to FILE, and says where on your domain it has to be.
+register registers your application and that key with the API of tesla.region, and asks which key Tesla has then. It needs the
+client secret.
+pair shows the address, on a terminal as a QR code too, by which a car takes the key. CAR is as for status. With -wait it waits up to
+10 minutes until the car has it.
+status shows the key, the registration, and of each car whether it knows the key. It wakes and reads no car, and asks for nothing
+that has a price.
+
+  -domain NAME   your domain, if it is not the host of tesla.redirect_url
+
+Examples:
+  tesla2mqtt fleet keygen -out com.tesla.3p.public-key.pem
+  tesla2mqtt fleet register
+  tesla2mqtt fleet pair model3 -wait
 `,
 	"check": `Usage: tesla2mqtt check [-json]
 

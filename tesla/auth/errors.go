@@ -21,7 +21,7 @@ type Error struct {
 type kind string // also the word for it in Status
 
 const (
-	refused       kind = "refused" // by us: nothing was sent
+	refused       kind = "refused" // by us: nothing was sent; or an application, which no login mends
 	notConfigured kind = "not_configured"
 	loginRequired kind = "login_required"
 	failing       kind = "refresh_failing"

@@ -68,7 +68,7 @@ func (s *Source) Partner(ctx context.Context) (*http.Client, error) {
 	ctx, cancel := s.asking(ctx)
 	defer cancel()
 	conf := clientcredentials.Config{ClientID: f.ClientID, ClientSecret: f.Secret.Reveal(), TokenURL: cmp.Or(s.c.AuthURL, f.Tokens()) + v3 + "/token",
-		Scopes: Scopes()[2:], EndpointParams: url.Values{"audience": {f.API}}, AuthStyle: oauth2.AuthStyleInParams}
+		Scopes: slices.DeleteFunc(Scopes(), func(s string) bool { return s == "offline_access" }), EndpointParams: url.Values{"audience": {f.API}}, AuthStyle: oauth2.AuthStyleInParams}
 	t, err := conf.Token(ctx)
 	if err != nil {
 		fault := explain(err)

@@ -12,7 +12,8 @@
 //     charging commands. vehicles is 412 (evcc#11854), data_request is 404, and cars newer than 2021 refuse unsigned
 //     commands with 403 (alandtse/tesla#858).
 //   - The Fleet API instead, see [Fleet]: an application with its secret and redirect URL, scopes, regions and their 421, the
-//     list of vehicles, fleet_status. Commands to cars newer than 2021 are refused unless signed, as above.
+//     list of vehicles, fleet_status, the application's own token and its registration with a key that is fetched from a
+//     domain, and its approval by a car's owner. Commands to cars newer than 2021 are refused unless signed, as above.
 //   - Sleep. Reading vehicle_data restarts the idle timer of a car that is awake, and is 408 on one that sleeps; only
 //     wake_up, the app, a plug or a schedule wakes (TeslaMate's rules). A car may show as offline while it sleeps
 //     (firmware 2024.20), and may look in on itself each hour.

@@ -21,8 +21,12 @@ type Fleet struct {
 	Region string
 	// Unticked are scopes that the user does not grant on the login page.
 	Unticked []string
-	// Unregistered is an application that was never registered with this region.
+	// Unregistered is an application that was not registered with this region before. Others were, with some key.
 	Unregistered bool
+	// KeyTaken and DomainTaken are what Tesla holds against a registration: another application has the same.
+	KeyTaken, DomainTaken bool
+
+	registered []byte // its public key
 }
 
 func (f *Fleet) region() string {
@@ -133,9 +137,9 @@ func (t *Tesla) fleetAPI(q *request) *answer {
 	case strings.HasPrefix(q.Host, "fleet-api.") && q.Host != here && q.name != "users/region":
 		a = apiError(http.StatusMisdirectedRequest, "user out of region, use base URL: https://"+here+", see https://...")
 		a.header = map[string]string{"Alt-Svc": "h2=https://" + here}
-	case q.name == "partner_accounts":
-		a = t.register(q)
-	case t.Fleet.Unregistered:
+	case strings.HasPrefix(q.name, "partner_accounts") || t.bearerLogin(q.Request).partner:
+		return t.partner(q)
+	case t.registeredKey() == nil:
 		a = apiError(http.StatusPreconditionFailed, "Account must be registered in the current region.")
 	case q.Method == http.MethodPost && kind != "application/json":
 		a = apiError(http.StatusNotAcceptable, "the content type must be application/json")
@@ -151,30 +155,6 @@ func (t *Tesla) fleetAPI(q *request) *answer {
 		return nil
 	}
 	return &a
-}
-
-// partner gives the application a token in its own name. It is good for no car.
-func (t *Tesla) partner() answer {
-	l := t.newLogin(t.issuer(nil), nil)
-	l.partner = true
-	a := t.grant(l)
-	delete(a, "refresh_token")
-	return answer{status: http.StatusOK, body: a}
-}
-
-// register takes the application into this region. Whether its domain shows a key is not looked at.
-func (t *Tesla) register(q *request) answer {
-	var body struct {
-		Domain string `json:"domain"`
-	}
-	switch err := json.Unmarshal(q.body, &body); {
-	case !t.bearerLogin(q.Request).partner:
-		return apiError(http.StatusForbidden, "Unauthorized") // a guess
-	case err != nil || body.Domain == "" || strings.Contains(body.Domain, "/"):
-		return apiError(http.StatusBadRequest, "domain is invalid")
-	}
-	t.Fleet.Unregistered = false
-	return response(map[string]any{"client_id": t.Fleet.ClientID, "domain": body.Domain, "public_key": "04"})
 }
 
 // scopeOf is what a login needs for an endpoint.

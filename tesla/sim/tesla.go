@@ -47,7 +47,8 @@ type Tesla struct {
 	calls      map[callKey]int
 	log        []Call
 	hosts      map[string]bool
-	bills      map[string]*Bill // by month
+	hosted     map[string]string // files for Tesla to fetch, by domain
+	bills      map[string]*Bill  // by month
 }
 
 // ServeHTTP answers as Tesla would, or as the first fault that matches demands.
@@ -127,6 +128,7 @@ func (t *Tesla) ready() {
 	t.access = map[string]access{}
 	t.calls = map[callKey]int{}
 	t.hosts = map[string]bool{}
+	t.hosted = map[string]string{}
 	t.bills = map[string]*Bill{}
 }
 

@@ -51,12 +51,10 @@ func (t *Tesla) token(q *request) answer {
 	switch form.Get("grant_type") {
 	case "authorization_code":
 		return t.exchange(form)
-	case "client_credentials":
-		if t.Fleet != nil {
-			return t.partner()
-		}
 	case "refresh_token":
 		return t.rotate(form.Get("refresh_token"))
+	case "client_credentials":
+		return t.partnerToken(form)
 	}
 	return tokenError(http.StatusBadRequest, "unsupported_grant_type", "The grant type is not supported.")
 }

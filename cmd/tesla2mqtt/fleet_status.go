@@ -1,0 +1,129 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"text/tabwriter"
+
+	"github.com/urfave/cli/v3"
+
+	"tesla2mqtt/tesla"
+	"tesla2mqtt/tesla/meter"
+)
+
+// standing is how the set-up stands, for people and as JSON.
+type standing struct {
+	Key          keyStanding   `json:"key"`
+	Registration registration  `json:"registration"`
+	Cars         []carStanding `json:"cars"`     // null if Tesla could not be asked
+	Bill         meter.Report  `json:"bill"`     // of this month, as counted here
+	Problems     []string      `json:"problems"` // why something could not be told
+}
+
+type keyStanding struct {
+	File   string `json:"file"`
+	Public string `json:"public"` // PEM; "" if there is none
+}
+
+// carStanding is a car of the account. What is null or "" was not told.
+type carStanding struct {
+	VIN            string         `json:"vin"`
+	Name           string         `json:"name"`
+	Key            tesla.KeyState `json:"key"`
+	SignedCommands *bool          `json:"signed_commands"`
+	Firmware       string         `json:"firmware"`
+	Telemetry      string         `json:"telemetry"`
+	Keys           *int           `json:"keys"`
+}
+
+func (a *app) fleetStatus(ctx context.Context, cmd *cli.Command) (err error) {
+	c, log, domain, err := a.loadFleet(cmd, 0)
+	if err != nil {
+		return err
+	}
+	w, err := openWays(c, log)
+	if err != nil {
+		return err
+	}
+	defer w.close(&err)
+	s := standing{Key: keyStanding{File: c.Tesla.KeyFile}, Registration: registration{Domain: domain, Region: c.Tesla.Region, Key: keyUnknown}, Problems: []string{}}
+	s.Bill = w.meter.Report()
+	var faults []error
+	trouble := func(err error) {
+		faults = append(faults, err)
+		s.Problems = append(s.Problems, err.Error())
+	}
+	if key, err := loadKey(c); err != nil {
+		trouble(err)
+	} else if s.Key.Public, err = key.PublicPEM(); err != nil {
+		trouble(err)
+	}
+	partner, err := openPartner(ctx, c, w.login)
+	if err == nil {
+		s.Registration = registered(ctx, c, partner, domain)
+		err = s.Registration.err
+	}
+	if err != nil {
+		trouble(err)
+	}
+	if s.Cars, err = carStandings(ctx, w); err != nil {
+		trouble(err)
+	}
+	if cmd.Bool("json") {
+		err = printJSON(a.out, s)
+	} else {
+		err = s.print(a.out)
+	}
+	if err != nil || len(faults) == 0 {
+		return err
+	}
+	last := len(faults) - 1 // which is that of the login, if there is one
+	for _, fault := range faults[:last] {
+		complain(a.err, fault)
+	}
+	return faults[last]
+}
+
+// carStandings asks twice, and no car: for the list, and once about all cars that are in it.
+func carStandings(ctx context.Context, w *ways) ([]carStanding, error) {
+	cars, err := w.Vehicles(ctx)
+	if err != nil {
+		return nil, err
+	}
+	list := []carStanding{}
+	for _, car := range cars {
+		s, _ := w.client.Known(car.VIN)
+		list = append(list, carStanding{VIN: car.VIN, Name: car.Name, Key: s.Key, SignedCommands: s.SignedCommands,
+			Firmware: s.Firmware, Telemetry: s.Telemetry, Keys: s.Keys})
+	}
+	return list, nil
+}
+
+func (s standing) print(out io.Writer) error {
+	there := "there is none"
+	if s.Key.Public != "" {
+		there = s.Key.File
+	}
+	fmt.Fprintf(out, "key           %s\nregistration  %s\n", there, s.Registration.words())
+	for _, f := range judgeBudget(s.Bill) {
+		fmt.Fprintf(out, "this month    %s\n", f.Message)
+	}
+	if s.Cars == nil {
+		return nil
+	}
+	fmt.Fprintln(out)
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "VIN\tNAME\tKEY\tCOMMANDS\tFIRMWARE\tTELEMETRY\tKEYS")
+	for _, car := range s.Cars {
+		commands, keys := "-", "-"
+		if car.SignedCommands != nil {
+			commands = map[bool]string{true: "signed", false: "unsigned"}[*car.SignedCommands]
+		}
+		if car.Keys != nil {
+			keys = fmt.Sprint(*car.Keys)
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", car.VIN, dash(car.Name), dash(string(car.Key)), commands, dash(car.Firmware), dash(car.Telemetry), keys)
+	}
+	return w.Flush()
+}
