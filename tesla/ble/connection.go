@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"sync/atomic"
 	"time"
 
 	"github.com/godbus/dbus/v5"
@@ -20,7 +19,7 @@ type connection struct {
 	chunk               int
 	timeout             time.Duration // of a write
 	writing             chan struct{} // full while a message is written
-	spoiled             atomic.Bool   // half a message was written
+	failed              chan error    // of a write: half a message may be over there, so nothing may follow
 	lost                chan struct{}
 	cause               error // why; read only after lost is closed
 }
@@ -35,7 +34,8 @@ func (r *Radio) dial(ctx context.Context, vin string, inbox chan<- []byte) (*con
 	if err != nil {
 		return nil, err
 	}
-	c := &connection{bus: b, timeout: r.limits.write, writing: make(chan struct{}, 1), lost: make(chan struct{})}
+	c := &connection{bus: b, timeout: r.limits.write, writing: make(chan struct{}, 1),
+		failed: make(chan error, 1), lost: make(chan struct{})}
 	if c.device, err = b.search(ctx, r.limits.search, LocalName(vin)); err == nil {
 		err = c.establish(ctx, r.limits)
 	}
@@ -134,7 +134,13 @@ func (c *connection) listen(inbox chan<- []byte) {
 	defer close(c.lost)
 	var a assembler
 	for {
-		s, open := <-c.bus.signals
+		var s *dbus.Signal
+		var open bool
+		select {
+		case s, open = <-c.bus.signals:
+		case c.cause = <-c.failed:
+			return
+		}
 		if c.cause = c.bus.take(s, open); c.cause != nil {
 			return
 		}
@@ -176,14 +182,18 @@ func (c *connection) send(ctx context.Context, message []byte) error {
 	case <-ctx.Done():
 		return &Error{Kind: ErrBusy, Text: "another message is being written"}
 	}
+	if c.broken() {
+		return &Error{Kind: ErrDropped, Text: "it broke before this message"}
+	}
 	for len(data) > 0 {
 		n := min(c.chunk, len(data))
 		options := map[string]dbus.Variant{"type": dbus.MakeVariant(c.kind)}
 		if err := c.bus.call(ctx, c.timeout, c.write, ifChar+".WriteValue", data[:n], options); err != nil {
-			c.spoiled.Store(true)
 			if e, ok := errors.AsType[*Error](err); ok && n < len(data) {
 				e.Sent = false // the car has but a part of it
 			}
+			c.failed <- err // there is room: whoever writes next waits until lost
+			<-c.lost
 			return err
 		}
 		data = data[n:]
@@ -191,13 +201,13 @@ func (c *connection) send(ctx context.Context, message []byte) error {
 	return nil
 }
 
-// broken tells that nothing more should be sent.
+// broken tells that nothing more can be sent.
 func (c *connection) broken() bool {
 	select {
 	case <-c.lost:
 		return true
 	default:
-		return c.spoiled.Load()
+		return false
 	}
 }
 
@@ -206,9 +216,7 @@ func (c *connection) why() error { return c.cause }
 
 // close hangs up, unless the other side has, and waits for listen to end.
 func (c *connection) close(timeout time.Duration) {
-	select {
-	case <-c.lost:
-	default:
+	if !c.broken() || property[bool](c.bus.tree, c.device, ifDevice, "Connected") {
 		c.disconnect(timeout)
 	}
 	c.bus.close()

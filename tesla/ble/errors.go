@@ -76,5 +76,6 @@ func (e *Error) Unwrap() error { return e.Kind }
 // MayHaveSucceeded is for Tesla's library: see Sent.
 func (e *Error) MayHaveSucceeded() bool { return e.Sent }
 
-// Temporary keeps Tesla's library from sending again by itself: half a message may be on its way.
-func (e *Error) Temporary() bool { return false }
+// Temporary is for Tesla's library too, which may send again what certainly did not arrive. The context of a Use has ended
+// by then, so it does not.
+func (e *Error) Temporary() bool { return !e.Sent }
