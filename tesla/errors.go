@@ -16,6 +16,11 @@ var (
 	ErrNotFound        = errors.New("car not in this account")
 	ErrForbidden       = errors.New("client refused by Tesla")
 	ErrSigningRequired = errors.New("car accepts signed commands only")
+	ErrNoProtocol      = errors.New("car takes unsigned commands only")
+	ErrNoKey           = errors.New("command key cannot be used")
+	ErrNotPaired       = errors.New("the car does not know the application's key")
+	ErrNotAllowed      = errors.New("the car does not let this key do that")
+	ErrSession         = errors.New("the car did not accept the signature")
 	ErrBudget          = errors.New("billing limit at Tesla reached")
 	ErrMissingScopes   = errors.New("login lacks a permission")
 	ErrPayment         = errors.New("payment asked for by Tesla")
@@ -39,6 +44,11 @@ var advice = []struct {
 	{ErrNotFound, "check that the account still has this car"},
 	{ErrForbidden, "refreshing does not help; try a new login, tesla.tls_min, tesla.tls_max or tesla.http2; see README, Limits"},
 	{ErrSigningRequired, "this car cannot be steered by the Owner API; reading goes on"},
+	{ErrNoProtocol, "set write: auto or rest for this car"},
+	{ErrNoKey, "see tesla.key_file in the configuration; tesla2mqtt check looks at it"},
+	{ErrNotPaired, "open https://tesla.com/_ak/ and your application's domain on the phone with Tesla's app, and add the key to the car"},
+	{ErrNotAllowed, "look at the key's role under Locks in the car, and whether mobile access is allowed there"},
+	{ErrSession, "try again, with a new session; if it stays, the key or the clock of this machine is wrong"},
 	{ErrBudget, "raise the billing limit at developer.tesla.com or wait for the next month"},
 	{ErrMissingScopes, "log in again and grant what is asked"},
 	{ErrPayment, "check the payment method at developer.tesla.com"},

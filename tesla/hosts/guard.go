@@ -25,6 +25,12 @@ func Until(ctx context.Context, end time.Time) context.Context {
 	return context.WithValue(ctx, until{}, end)
 }
 
+// End returns the end that Until has set.
+func End(ctx context.Context) (end time.Time, has bool) {
+	end, has = ctx.Value(until{}).(time.Time)
+	return end, has
+}
+
 // TooLate is the refusal of a request that came after its end.
 const TooLate = Refusal("its time ran out before it could be sent")
 
@@ -34,7 +40,7 @@ func (g Guard) Send(r *http.Request) (*http.Response, error) {
 	if !g.List.Allows(r.URL) {
 		return nil, Refusal(r.URL.Scheme + "://" + r.URL.Host + " is not on the list of hosts, nothing was sent: see auth_url and api_url")
 	}
-	if end, has := r.Context().Value(until{}).(time.Time); has && !time.Now().Before(end) {
+	if end, has := End(r.Context()); has && !time.Now().Before(end) {
 		return nil, TooLate
 	}
 	if r.GetBody != nil {

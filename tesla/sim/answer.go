@@ -24,6 +24,14 @@ func refused(reason string) answer {
 	return response(map[string]any{"result": false, "reason": reason})
 }
 
+// reason is why a car did not do as it was told, "" if it did.
+func (a answer) reason() string {
+	of, _ := a.body.(map[string]any)
+	verdict, _ := of["response"].(map[string]any)
+	reason, _ := verdict["reason"].(string)
+	return reason
+}
+
 // done is the answer of a car that did as it was told.
 func done() answer {
 	return response(map[string]any{"result": true, "reason": ""})

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strconv"
 	"time"
+
+	"tesla2mqtt/tesla/sim/vcp"
 )
 
 // Car describes a car to [Tesla.Add]. The zero value is a European three-phase car at home, unplugged, half full.
@@ -54,6 +56,8 @@ type car struct {
 
 	removed, inService, driving, offline bool
 
+	protocol *vcp.Car // its side of signed commands
+
 	history []Executed
 	picture map[string]any // the last reading, for Lag
 	taken   time.Time
@@ -80,7 +84,9 @@ func (t *Tesla) Add(cfg Car) *CarHandle {
 		c.power.fall(now)
 	}
 	t.cars = append(t.cars, c)
-	return &CarHandle{t: t, c: c}
+	h := &CarHandle{t: t, c: c}
+	c.protocol = vcp.New(cfg.VIN, body{h})
+	return h
 }
 
 // birth is the charger's part of Add. It gives the charger the set point and the cable that it starts with.

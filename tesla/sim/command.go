@@ -24,21 +24,29 @@ func (t *Tesla) command(c *car, name string, body []byte) answer {
 	if no := c.unreachable(); no != nil {
 		return *no
 	}
+	value := 0
+	if name == "set_charging_amps" || name == "set_charge_limit" {
+		var err error
+		if value, err = number(body, name); err != nil {
+			c.power.touch(c.clock)
+			t.violate("%s: %v", name, err)
+			return apiError(http.StatusBadRequest, "invalid_command")
+		}
+	}
+	return c.obey(name, value)
+}
+
+// obey does what the car was told, by whatever way it heard it.
+func (c *car) obey(name string, value int) answer {
 	c.power.touch(c.clock)
 	if c.power.since(c.clock) < c.cfg.BusesTake {
 		return refused("could_not_wake_buses")
 	}
 	switch name {
-	case "set_charging_amps", "set_charge_limit":
-		value, err := number(body, name)
-		if err != nil {
-			t.violate("%s: %v", name, err)
-			return apiError(http.StatusBadRequest, "invalid_command")
-		}
-		if name == "set_charge_limit" {
-			return c.setLimit(value)
-		}
+	case "set_charging_amps":
 		return c.setAmps(value)
+	case "set_charge_limit":
+		return c.setLimit(value)
 	case "charge_start":
 		return c.start()
 	case "charge_stop":

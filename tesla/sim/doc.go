@@ -1,6 +1,6 @@
 // Package sim is a Tesla for tests and for the demo: the login page, the token endpoint, the Owner API, and cars with a
-// battery, a charger and a will to sleep. It writes its own JSON and imports nothing of this module, so that the client
-// and the simulator cannot share a mistake.
+// battery, a charger and a will to sleep. It writes its own JSON and imports nothing of this module but its own part
+// for signed commands ([tesla2mqtt/tesla/sim/vcp]), so that the client and the simulator cannot share a mistake.
 //
 // # What it models
 //
@@ -18,11 +18,13 @@
 //     charger_phases 2, and charger_power as whole kW (TeslaSolarCharger, TeslaBleHttpProxy#149).
 //   - The set point. Remembered for each place; a request under 5 A lands at 5 first and must be sent twice (TeslaPy#42);
 //     0 and 1 become 2, 2 and 3 become 3; some cars start at 5 A whatever was set before (evcc#24456).
+//   - Signed commands, by signed_command or from beside the car: see [CarHandle.Protocol]. Cars that take unsigned ones do not
+//     know them, and answer 422.
 //   - Faults by name, see [Faults]: every answer that was recorded in the wild, and what networks do.
 //
 // # What it does not model
 //
-// Signed commands, the Fleet API's registration and bills, Bluetooth, telemetry, regions, TLS fingerprints, several
+// The Fleet API's registration and bills, Bluetooth, telemetry, regions, TLS fingerprints, several
 // accounts, loss of charge while parked, temperatures, scopes, captchas, and the 90 days after which an unused refresh
 // token may die. The reason "no_power" and the status 400 for a malformed command are guesses: no answer was recorded.
 //

@@ -8,7 +8,7 @@ import (
 
 // endpoint is what a request is for. Its name is the class that calls are counted by and faults are set on.
 type endpoint struct {
-	name string // authorize, token, products, vehicles, vehicle, vehicle_data, wake_up, command/<name>, other
+	name string // authorize, token, products, vehicles, vehicle, vehicle_data, wake_up, command/<name>, signed_command, other
 	key  string // id or VIN as it stands in the path
 	vin  string // of the car that the key names, "" if there is none
 }
@@ -43,6 +43,8 @@ func carEndpoint(method, what string) string {
 		return "vehicle_data"
 	case method == http.MethodPost && what == "wake_up":
 		return "wake_up"
+	case method == http.MethodPost && what == "signed_command":
+		return "signed_command"
 	case method == http.MethodPost && isCommand && slices.Contains(commands(), command):
 		return "command/" + command
 	}
@@ -59,7 +61,7 @@ func commands() []string {
 
 // in tells whether the endpoint belongs to a scope: a class, one of the groups below, or "all".
 func (e endpoint) in(scope string) bool {
-	isCommand := strings.HasPrefix(e.name, "command/")
+	isCommand := strings.HasPrefix(e.name, "command/") || e.name == "signed_command"
 	switch scope {
 	case "all":
 		return true
@@ -80,7 +82,7 @@ func isScope(scope string) bool {
 	}
 	known := []string{
 		"all", "api", "car", "command", "authorize", "token", "products", "vehicles", "vehicle", "vehicle_data",
-		"wake_up", "other",
+		"wake_up", "signed_command", "other",
 	}
 	return slices.Contains(known, scope)
 }

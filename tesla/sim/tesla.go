@@ -91,6 +91,9 @@ func (t *Tesla) arrive(r *http.Request) (*request, error) {
 
 // answer does what the request asks. It has taken effect when it returns, whether or not the answer is ever sent.
 func (t *Tesla) answer(q *request) answer {
+	if q.name == "signed_command" && q.Host != evilHost {
+		return t.signedCommand(q)
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	switch {

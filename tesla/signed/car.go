@@ -1,0 +1,221 @@
+package signed
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/teslamotors/vehicle-command/pkg/connector"
+	"github.com/teslamotors/vehicle-command/pkg/protocol"
+	"github.com/teslamotors/vehicle-command/pkg/protocol/protobuf/universalmessage"
+	"github.com/teslamotors/vehicle-command/pkg/vehicle"
+
+	"tesla2mqtt/tesla"
+	"tesla2mqtt/tesla/hosts"
+)
+
+const (
+	// linkTime bounds what comes before a command: connecting, and a session.
+	linkTime = 20 * time.Second
+	// lifetime is how long a command is valid for the car, and its answer awaited; as in Tesla's own proxy.
+	lifetime = 10 * time.Second
+)
+
+// Config is what a Car needs. VIN and Dial are required.
+type Config struct {
+	VIN string
+	// Key signs. Nil: only State can be asked.
+	Key *Key
+	// Dial connects to the car. It is called again after the connection has closed.
+	Dial func(ctx context.Context) (connector.Connector, error)
+	// Memory keeps sessions over a restart. Nil: they end with the process. A file has one process that writes it.
+	Memory Memory
+	// Trouble is told what failed beside a command. Nil for nobody.
+	Trouble func(error)
+}
+
+// Car commands and reads one car. Its methods may be called at any time; the car is told one thing at a time.
+type Car struct {
+	cfg      Config
+	turn     chan struct{} // holds one token: whoever has it may use what is below
+	sessions *sessions
+	link     *link
+}
+
+// link is a connection with the library's end of it.
+type link struct {
+	guard   *guard
+	vehicle *vehicle.Vehicle
+	begun   map[universalmessage.Domain]bool // whose session has been started
+}
+
+// New makes a Car. Nothing is sent before it is used.
+func New(cfg Config) *Car {
+	if cfg.Trouble == nil {
+		cfg.Trouble = func(error) {}
+	}
+	c := &Car{cfg: cfg, turn: make(chan struct{}, 1)}
+	c.turn <- struct{}{}
+	return c
+}
+
+// Can returns nil, or why this car cannot be told anything.
+func (c *Car) Can(tesla.Thing) error {
+	if c.cfg.Key == nil {
+		return &tesla.Error{Class: tesla.ErrNoKey}
+	}
+	return nil
+}
+
+// Do gives the car one command, once. A *tesla.Refusal is the car's own no. After an error for which tesla.MayHaveSucceeded
+// holds, only a read can tell what became of it. It takes up to 30 s.
+func (c *Car) Do(ctx context.Context, cmd tesla.Command) error {
+	o, err := orderOf(cmd)
+	if err != nil {
+		return err
+	}
+	if err := c.Can(cmd.Thing); err != nil {
+		return fmt.Errorf("%s: %w", o.name, err)
+	}
+	if cmd.Thing == tesla.Charging && cmd.Value == tesla.Off {
+		ctx = urgent(ctx)
+	}
+	err = c.with(ctx, o.domain, func(ctx context.Context, l *link) error { return o.give(ctx, l) })
+	if err != nil {
+		return fmt.Errorf("%s: %w", o.name, err)
+	}
+	return nil
+}
+
+// Close lets go of the car. It waits for what is under way.
+func (c *Car) Close() {
+	<-c.turn
+	c.unlink()
+	c.turn <- struct{}{}
+}
+
+// with does something that needs a session with one of the car's computers, when its turn has come.
+func (c *Car) with(ctx context.Context, domain universalmessage.Domain, do func(context.Context, *link) error) error {
+	leave, err := c.enter(ctx)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	end, bounded := hosts.End(ctx)
+	l, err := c.open(ctx, domain, end)
+	if err != nil {
+		return err
+	}
+	until := time.Now().Add(lifetime)
+	if bounded && end.Before(until) {
+		until = end
+	}
+	// The library makes the context's deadline the command's expiry.
+	ctx, cancel := context.WithDeadline(ctx, until)
+	defer cancel()
+	l.guard.issue(domain, until)
+	err = do(ctx, l)
+	err = classify(err, l.guard.settle())
+	switch {
+	case sessionLost(err):
+		c.unlink()
+		c.sessions.forget()
+	default:
+		c.sessions.keep(l.vehicle, c.cfg.VIN)
+	}
+	return err
+}
+
+// enter waits for the turn.
+func (c *Car) enter(ctx context.Context) (leave func(), err error) {
+	select {
+	case <-c.turn:
+		return func() { c.turn <- struct{}{} }, nil
+	case <-ctx.Done():
+		return nil, &tesla.Error{Class: tesla.ErrTemporary, Text: "the car was busy with something else"}
+	}
+}
+
+// open returns the connection, with a session for domain.
+func (c *Car) open(ctx context.Context, domain universalmessage.Domain, end time.Time) (*link, error) {
+	ctx, cancel := context.WithTimeout(ctx, linkTime)
+	defer cancel()
+	if !end.IsZero() {
+		ctx, cancel = context.WithDeadline(ctx, end)
+		defer cancel()
+	}
+	l, err := c.connect(ctx)
+	if err != nil || l.begun[domain] {
+		return l, err
+	}
+	if _, cloud := l.guard.Connector.(connector.FleetAPIConnector); cloud && domain == security {
+		return l, nil // Tesla wakes the car, and needs no session for that
+	}
+	if err := l.vehicle.StartSession(ctx, []universalmessage.Domain{domain}); err != nil {
+		c.unlink() // a session that was begun and not answered is not to be used
+		return nil, inTime(classify(err, false), end)
+	}
+	l.begun[domain] = true
+	c.sessions.keep(l.vehicle, c.cfg.VIN)
+	return l, nil
+}
+
+// inTime makes an error for want of time what it is for one whose time is over.
+func inTime(err error, end time.Time) error {
+	if errors.Is(err, tesla.ErrTemporary) && !end.IsZero() && !time.Now().Before(end) {
+		return &tesla.Error{Class: tesla.ErrTooLate}
+	}
+	return err
+}
+
+// connect returns the connection there is, or makes one.
+func (c *Car) connect(ctx context.Context) (*link, error) {
+	if c.link != nil && c.link.guard.alive() {
+		return c.link, nil
+	}
+	c.unlink()
+	conn, err := c.cfg.Dial(ctx)
+	if err != nil {
+		return nil, classify(err, false)
+	}
+	if c.sessions == nil {
+		c.sessions = loadSessions(c.cfg.Memory, c.cfg.Trouble, c.cfg.VIN, c.fingerprint())
+	}
+	g := newGuard(conn, func() error { return c.sessions.begin(time.Now()) })
+	var key protocol.ECDHPrivateKey
+	if c.cfg.Key != nil {
+		key = c.cfg.Key.private
+	}
+	v, err := vehicle.NewVehicle(g, key, c.sessions.Cache)
+	if err != nil {
+		c.sessions.forget()
+		v, err = vehicle.NewVehicle(g, key, nil)
+	}
+	if err != nil {
+		g.Close()
+		return nil, classify(err, false)
+	}
+	if err := v.Connect(ctx); err != nil {
+		g.Close()
+		return nil, classify(err, false)
+	}
+	c.sessions.keep(v, c.cfg.VIN)
+	c.link = &link{g, v, map[universalmessage.Domain]bool{}}
+	return c.link, nil
+}
+
+func (c *Car) fingerprint() string {
+	if c.cfg.Key == nil {
+		return ""
+	}
+	return c.cfg.Key.fingerprint()
+}
+
+// unlink closes the connection, if there is one.
+func (c *Car) unlink() {
+	if c.link != nil {
+		c.link.vehicle.Disconnect()
+		c.link = nil
+	}
+}

@@ -1,0 +1,189 @@
+package signed
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/teslamotors/vehicle-command/pkg/connector"
+	"github.com/teslamotors/vehicle-command/pkg/protocol"
+	"github.com/teslamotors/vehicle-command/pkg/protocol/protobuf/universalmessage"
+
+	"tesla2mqtt/tesla"
+)
+
+// guard stands between Tesla's library and a connector, and has the last word on what is sent, and on what comes in.
+type guard struct {
+	connector.Connector
+	handshake func() error // nil if a session may be asked for now
+
+	in     chan []byte
+	closed chan struct{} // by us
+	once   sync.Once
+
+	mu     sync.Mutex
+	dead   bool // the connector has closed
+	ticket ticket
+}
+
+// ticket is the permission to send one signed message.
+type ticket struct {
+	domain universalmessage.Domain
+	end    time.Time // after which it is not sent
+	open   bool
+	sends  int
+	fault  universalmessage.MessageFault_E
+	again  bool // the car has refused it unread
+}
+
+// maxSends is how often one signed message may go out: the second time only after the car has refused the first unread.
+const maxSends = 2
+
+func newGuard(c connector.Connector, handshake func() error) *guard {
+	g := &guard{Connector: c, handshake: handshake, in: make(chan []byte, connector.BufferSize), closed: make(chan struct{})}
+	go g.pump()
+	return g
+}
+
+// Receive is what is left of what came in.
+func (g *guard) Receive() <-chan []byte { return g.in }
+
+// Close ends the connection. It may be called more than once.
+func (g *guard) Close() {
+	g.once.Do(func() { close(g.closed) })
+	g.Connector.Close()
+}
+
+// alive tells whether the connector still is.
+func (g *guard) alive() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return !g.dead
+}
+
+// issue opens the ticket for one message to domain, valid until end.
+func (g *guard) issue(domain universalmessage.Domain, end time.Time) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.ticket = ticket{domain: domain, end: end, open: true}
+}
+
+// settle closes the ticket, and tells whether the message went out and the car may have carried it out, for all that is known.
+func (g *guard) settle() (unanswered bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.ticket.open = false
+	return g.ticket.sends > 0 && !g.ticket.again
+}
+
+// Send lets pass what may be sent now.
+func (g *guard) Send(ctx context.Context, message []byte) error {
+	var m universalmessage.RoutableMessage
+	if proto.Unmarshal(message, &m) != nil {
+		return g.Connector.Send(ctx, message) // a request of VCSEC's own kind: nothing that is signed
+	}
+	switch {
+	case m.GetSessionInfoRequest() != nil:
+		if err := g.handshake(); err != nil {
+			return err
+		}
+	case m.GetSignatureData() != nil:
+		return g.sendSigned(ctx, message)
+	}
+	return g.Connector.Send(ctx, message)
+}
+
+func (g *guard) sendSigned(ctx context.Context, message []byte) error {
+	if err := g.punch(time.Now()); err != nil {
+		return err
+	}
+	err := g.Connector.Send(ctx, message)
+	if protocol.ShouldRetry(err) { // certainly not sent
+		g.mu.Lock()
+		g.ticket.sends--
+		g.mu.Unlock()
+	}
+	return err
+}
+
+// punch uses the ticket for one send.
+func (g *guard) punch(now time.Time) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	t := &g.ticket
+	switch {
+	case !t.open:
+		return &tesla.Error{Class: tesla.ErrTooLate, Text: "nobody waits for it any more"}
+	case !now.Before(t.end) && t.sends == 0, !now.Before(t.end) && t.again:
+		return &tesla.Error{Class: tesla.ErrTooLate}
+	case t.sends > 0 && !t.again, t.sends >= maxSends:
+		return faultError(t.fault)
+	}
+	t.sends++
+	t.again = false
+	return nil
+}
+
+// pump hands on what comes in, until one side closes.
+func (g *guard) pump() {
+	defer func() {
+		g.mu.Lock()
+		g.dead = true
+		g.mu.Unlock()
+		close(g.in)
+	}()
+	for {
+		select {
+		case <-g.closed:
+			return
+		case message, open := <-g.Connector.Receive():
+			if !open {
+				return
+			}
+			if !g.take(message) {
+				continue
+			}
+			select {
+			case g.in <- message:
+			case <-g.closed:
+				return
+			}
+		}
+	}
+}
+
+// take looks at a message that came in, and tells whether the library may see it.
+func (g *guard) take(message []byte) bool {
+	var m universalmessage.RoutableMessage
+	if len(message) > connector.MaxResponseLength || proto.Unmarshal(message, &m) != nil {
+		return false
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	t := &g.ticket
+	ours := t.open && m.GetFromDestination().GetDomain() == t.domain
+	if sealed := m.GetSignatureData().GetAES_GCM_ResponseData(); sealed != nil {
+		// The library decrypts without a look at the nonce's length, and without a session if there is none yet: a panic
+		// in a goroutine of its own, which nobody could recover.
+		return ours && len(sealed.GetNonce()) == 12 && len(sealed.GetTag()) == 16
+	}
+	status := m.GetSignedMessageStatus()
+	if fault := status.GetSignedMessageFault(); ours && fault != universalmessage.MessageFault_E_MESSAGEFAULT_ERROR_NONE {
+		t.fault, t.again = fault, unread[fault]
+	} else if ours && status.GetOperationStatus() == universalmessage.OperationStatus_E_OPERATIONSTATUS_WAIT {
+		t.fault, t.again = universalmessage.MessageFault_E_MESSAGEFAULT_ERROR_BUSY, true
+	}
+	return true
+}
+
+// unread are the refusals after which the same order may be sent once more, since the car did not get as far as looking at it.
+var unread = map[universalmessage.MessageFault_E]bool{
+	universalmessage.MessageFault_E_MESSAGEFAULT_ERROR_BUSY:                     true,
+	universalmessage.MessageFault_E_MESSAGEFAULT_ERROR_INVALID_SIGNATURE:        true,
+	universalmessage.MessageFault_E_MESSAGEFAULT_ERROR_INVALID_TOKEN_OR_COUNTER: true,
+	universalmessage.MessageFault_E_MESSAGEFAULT_ERROR_INCORRECT_EPOCH:          true,
+	universalmessage.MessageFault_E_MESSAGEFAULT_ERROR_TIME_EXPIRED:             true,
+	universalmessage.MessageFault_E_MESSAGEFAULT_ERROR_TIME_TO_LIVE_TOO_LONG:    true,
+}

@@ -1,0 +1,193 @@
+package signed
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"math"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/teslamotors/vehicle-command/pkg/cache"
+	"github.com/teslamotors/vehicle-command/pkg/protocol/protobuf/signatures"
+
+	"tesla2mqtt/tesla"
+)
+
+const (
+	// A session is asked for at most so often: it costs as much as a command, and a car has better things to do.
+	maxHandshakes = 4
+	handshakeSpan = time.Minute
+
+	// counterReserve is how many counters are taken from the file at a time. What the file names was never used, so that a
+	// crash cannot make a counter come twice, without a write for each command.
+	counterReserve = 256
+)
+
+// Memory keeps small files.
+type Memory interface {
+	// Load returns nil if there is no such file.
+	Load(name string) ([]byte, error)
+	Save(name string, data []byte) error
+}
+
+// sessions are those with one car, as they survive a restart. There is no secret in the file.
+type sessions struct {
+	memory  Memory
+	name    string
+	trouble func(error) // told of what could not be written
+
+	Key        string              `json:"key"` // fingerprint of the key that they are for
+	Handshakes []time.Time         `json:"handshakes"`
+	Cache      *cache.SessionCache `json:"sessions"`
+
+	reserved map[int]uint32 // by domain: the counter that the file names
+}
+
+// loadSessions reads what was kept of a car. What is missing, damaged or of another key is as if there were none.
+func loadSessions(memory Memory, trouble func(error), vin, key string) *sessions {
+	s := &sessions{memory: memory, name: "session-" + vin + ".json", trouble: trouble,
+		Key: key, Cache: cache.New(0), reserved: map[int]uint32{}}
+	if memory == nil {
+		return s
+	}
+	data, err := memory.Load(s.name)
+	if err != nil || len(data) == 0 {
+		return s // what cannot be read is told when it cannot be written
+	}
+	var file struct {
+		Key        string          `json:"key"`
+		Handshakes []time.Time     `json:"handshakes"`
+		Cache      json.RawMessage `json:"sessions"`
+	}
+	if json.Unmarshal(data, &file) != nil || len(file.Handshakes) > maxHandshakes {
+		return s
+	}
+	s.Handshakes = file.Handshakes
+	kept, err := cache.Import(bytes.NewReader(file.Cache))
+	if file.Key != key || err != nil {
+		return s
+	}
+	entries := kept.Vehicles[vin]
+	for _, e := range entries {
+		info, ok := sessionInfo(e.SessionInfo)
+		if !ok || s.reserved[e.Domain] != 0 {
+			clear(s.reserved)
+			return s
+		}
+		s.reserved[e.Domain] = info.GetCounter()
+	}
+	if len(entries) > 0 {
+		s.Cache.Vehicles[vin] = entries
+	}
+	return s
+}
+
+// sessionInfo decodes one kept session, and looks whether it can be one.
+func sessionInfo(raw []byte) (*signatures.SessionInfo, bool) {
+	info := new(signatures.SessionInfo)
+	ok := proto.Unmarshal(raw, info) == nil && len(info.GetPublicKey()) == 65 && len(info.GetEpoch()) == 16 &&
+		info.GetCounter() < math.MaxUint32-2*counterReserve
+	return info, ok
+}
+
+// begin tells whether a session may be asked for at now, and books it before it is: a crash does not make it forgotten.
+func (s *sessions) begin(now time.Time) error {
+	recent := s.Handshakes[:0:0]
+	for _, at := range s.Handshakes {
+		if age := now.Sub(at); age >= 0 && age < handshakeSpan {
+			recent = append(recent, at)
+		}
+	}
+	if len(recent) >= maxHandshakes {
+		return &tesla.Error{Class: tesla.ErrRateLimited, Text: "the car was asked for a new session several times within a minute",
+			RetryAfter: handshakeSpan - now.Sub(recent[0])}
+	}
+	s.Handshakes = append(recent, now.UTC())
+	s.save()
+	return nil
+}
+
+// forget drops the sessions.
+func (s *sessions) forget() {
+	s.Cache = cache.New(0)
+	clear(s.reserved)
+	s.save()
+}
+
+// exporter is a vehicle, as far as its sessions go.
+type exporter interface {
+	UpdateCachedSessions(*cache.SessionCache) error
+}
+
+// keep takes over the sessions as they are now, and writes them if they are new, or their counters have come close to what the
+// file names. It comes before the first use of a session that was loaded.
+func (s *sessions) keep(v exporter, vin string) {
+	now := cache.New(0)
+	if err := v.UpdateCachedSessions(now); err != nil {
+		s.trouble(fmt.Errorf("export the car's session: %w", err))
+		return
+	}
+	dirty := false
+	for i, e := range now.Vehicles[vin] {
+		info, ok := sessionInfo(e.SessionInfo)
+		if !ok {
+			return // it will not be used again
+		}
+		named := s.reserved[e.Domain]
+		used := info.GetCounter()
+		if used+counterReserve/4 > named || named-used > 2*counterReserve {
+			named, dirty = used+counterReserve, true
+		}
+		s.reserved[e.Domain] = named
+		info.Counter = named
+		raw, err := proto.Marshal(info)
+		if err != nil {
+			s.trouble(fmt.Errorf("export the car's session: %w", err))
+			return
+		}
+		now.Vehicles[vin][i].SessionInfo = raw
+	}
+	epochs := !sameEpochs(s.Cache, now, vin)
+	s.Cache = now
+	if dirty || epochs {
+		s.save()
+	}
+}
+
+// sameEpochs tells whether two caches hold the same sessions.
+func sameEpochs(a, b *cache.SessionCache, vin string) bool {
+	epochs := func(c *cache.SessionCache) map[int]string {
+		found := map[int]string{}
+		for _, e := range c.Vehicles[vin] {
+			info, _ := sessionInfo(e.SessionInfo)
+			found[e.Domain] = string(info.GetEpoch())
+		}
+		return found
+	}
+	x, y := epochs(a), epochs(b)
+	if len(x) != len(y) {
+		return false
+	}
+	for domain, epoch := range x {
+		if y[domain] != epoch {
+			return false
+		}
+	}
+	return true
+}
+
+// save writes the file. A session that could not be written is still good: it costs a handshake after the next start.
+func (s *sessions) save() {
+	if s.memory == nil {
+		return
+	}
+	data, err := json.Marshal(s)
+	if err == nil {
+		err = s.memory.Save(s.name, data)
+	}
+	if err != nil {
+		s.trouble(fmt.Errorf("the car's session could not be saved, and is made anew after the next start: %w", err))
+	}
+}
