@@ -13,6 +13,7 @@ import (
 	"encoding/json"
 	"log/slog"
 	"maps"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -31,6 +32,8 @@ type Deps struct {
 	Changes <-chan struct{}
 	// Online tells whether the broker can be reached.
 	Online func() bool
+	// Suspended returns for how long this machine has been suspended since it started; nil where that is not known.
+	Suspended func() time.Duration
 	// Auth returns the login's status in a word and in full, MQTT and Usage their parts of bridge/health.
 	Auth  func() (status string, detail any)
 	MQTT  func() any
@@ -48,6 +51,8 @@ type Bridge struct {
 	inbox                    chan message
 	received, dropped, empty atomic.Int64
 	pulse                    atomic.Pointer[pulse]
+	closed                   atomic.Bool  // nobody will look at the inbox again
+	delivering               atomic.Int64 // calls of Deliver that may not know yet
 
 	// What follows belongs to Run's goroutine.
 	record      bridgeRecord
@@ -86,7 +91,10 @@ func New(cfg Config, deps Deps) *Bridge {
 		inbox: make(chan message, inboxSize), told: make(chan report, toldSize), listed: make(chan roster),
 		cars: map[string]*car{}, reports: map[string]report{}, lost: map[string]bool{}, cleared: map[string]bool{},
 	}
-	b.pulse.Store(&pulse{beat: time.Now()})
+	if b.deps.Suspended == nil {
+		b.deps.Suspended = func() time.Duration { return 0 }
+	}
+	b.pulse.Store(&pulse{beat: time.Now(), slept: b.deps.Suspended()})
 	b.recall()
 	return b
 }
@@ -114,7 +122,14 @@ func (b *Bridge) Deliver(topic string, payload []byte, retained bool) {
 		b.empty.Add(1)
 		return
 	}
-	m := message{alias, thing, slices.Clone(payload[:min(len(payload), maxPayload+1)]), retained, b.pulse.Load().arrived(time.Now())}
+	b.delivering.Add(1)
+	defer b.delivering.Add(-1)
+	if b.closed.Load() {
+		b.dropped.Add(1)
+		b.deps.Log.Warn("a command came when the bridge had stopped; it was dropped", "topic", topic)
+		return
+	}
+	m := message{alias, thing, slices.Clone(payload[:min(len(payload), maxPayload+1)]), retained, b.pulse.Load().arrived(time.Now(), b.deps.Suspended())}
 	select {
 	case b.inbox <- m:
 	default:
@@ -213,18 +228,20 @@ func (b *Bridge) route(m message) {
 	}
 }
 
-// turnAway answers what came too late for the cars, whose goroutines have ended.
+// turnAway answers what came too late for the cars, whose goroutines have ended, and takes nothing more.
 func (b *Bridge) turnAway(now time.Time) {
-	for {
+	b.closed.Store(true)
+	for b.delivering.Load() > 0 || len(b.inbox) > 0 {
 		select {
 		case m := <-b.inbox:
 			if c := b.cars[m.alias]; c != nil {
 				c.turnAway(m, now)
+			} else if b.awaited(m.alias) {
+				b.answerForAbsent(m, now)
 			}
-			continue
 		default:
+			runtime.Gosched() // a Deliver is between its first line and its last
 		}
-		break
 	}
 	for _, c := range b.cars {
 		for len(c.inbox) > 0 {
@@ -315,8 +332,9 @@ func (b *Bridge) startCar(ctx context.Context, v tesla.Vehicle) {
 	// Many cars are not looked at in the same instant, now and at each interval from now on.
 	begin := time.Now().Add(time.Duration(len(b.cars)) * stagger % cfg.Poll.State)
 	c := &car{
-		vin: v.VIN, vehicle: v, cfg: cfg, source: cmp.Or(cfg.Source, b.cfg.API), reader: reader, commander: commander,
+		vin: v.VIN, vehicle: v, cfg: cfg, source: cmp.Or(cfg.Source, b.cfg.API), reader: reader, commander: commander, watch: watch{}.on(reader),
 		out: newCarTopics(b.cfg, cfg.Name, b.deps.Publisher), memory: b.deps.Memory, log: b.deps.Log,
+		suspended: b.deps.Suspended, slept: b.deps.Suspended(),
 		inbox: make(chan *message, carInbox), vehicles: make(chan listing, 1), done: make(chan outcome, 1), reports: b.told,
 		schedule: schedule{poll: cfg.Poll, begin: begin}, desk: desk{}, failures: failures{}, judged: map[attempt]bool{}, sentOf: map[tesla.Thing]time.Time{}, acked: map[tesla.Thing]acked{},
 	}

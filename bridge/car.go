@@ -21,6 +21,9 @@ type car struct {
 	memory    Memory
 	log       *slog.Logger
 
+	suspended func() time.Duration // of the machine, in all
+	slept     time.Duration        // what it was when this goroutine last looked
+
 	inbox    chan *message
 	vehicles chan listing // news of the car's place in the account
 	done     chan outcome
@@ -31,7 +34,9 @@ type car struct {
 	ampsMax   int       // highest ceiling of cable and socket ever seen
 	carTime   time.Time // the car's own clock at the last read
 	schedule  schedule
-	extraRead time.Time // a read that a command asked for, zero for none
+	watch     watch
+	toldAt    map[tesla.Thing]time.Time // of the last read, where each thing is told by itself
+	extraRead time.Time                 // a read that a command asked for, zero for none
 
 	desk       desk
 	joined     []*pending // uncertain or second sends that no longer own their thing
@@ -79,6 +84,7 @@ type acked struct {
 type resend struct {
 	amps  int
 	until time.Time
+	begun time.Time // when the start was told, where each thing is told by itself
 }
 
 // costly is the source whose full reads Tesla bills.
@@ -89,7 +95,7 @@ const (
 	resendMemory  = time.Hour        // an acknowledged set point that is older is not repeated after ON
 	resendWindow  = 5 * time.Minute  // within which the start must be seen
 	freshFor      = 60 * time.Second // how old a read may be to judge a command by
-	readAfterOK   = 5 * time.Second  // reads are free: show soon what became of a command
+	readAfterOK   = 4 * time.Second  // reads are free: show soon what became of a command, and before the next may go (lower_gap)
 	refreshGap    = 10 * time.Second // between reads that messages ask for
 	saveEvery     = 5 * time.Minute
 	doTimeout     = 45 * time.Second
@@ -104,6 +110,7 @@ func (c *car) run(ctx context.Context) {
 	defer cancel()
 	for {
 		// First what is to be done, then what is to be said: a command does not wait for words.
+		c.catchUp()
 		wake := c.act(ops, time.Now())
 		c.publish()
 		c.tell(ctx)
@@ -115,6 +122,8 @@ func (c *car) run(ctx context.Context) {
 			c.finish(o, time.Now())
 		case l := <-c.vehicles:
 			c.learn(l)
+		case <-c.watch.changes:
+			c.watch.fired(time.Now())
 		case <-timer.C:
 		case <-ctx.Done():
 			timer.Stop()
@@ -123,6 +132,13 @@ func (c *car) run(ctx context.Context) {
 		}
 		timer.Stop()
 	}
+}
+
+// catchUp takes from the commands that wait the time for which the machine was suspended.
+func (c *car) catchUp() {
+	slept := c.suspended()
+	c.desk.age(slept - c.slept)
+	c.slept = slept
 }
 
 // act expires what is late, starts the next operation if none is running, and returns when to look again.
@@ -193,8 +209,11 @@ func (c *car) nextPoll(now time.Time) (op, time.Time) {
 	if read, ok := c.schedule.nextRead(); ok && read.Before(at) {
 		kind, at = opRead, read
 	}
+	if due := c.watch.due; !due.IsZero() && due.Before(at) {
+		kind, at = opState, due
+	}
 	if !c.extraRead.IsZero() && c.extraRead.Before(at) {
-		if c.schedule.state == tesla.StateOnline {
+		if c.schedule.state == tesla.StateOnline || c.watch.changes != nil {
 			return opRead, c.extraRead
 		}
 		c.extraRead = time.Time{}
@@ -256,6 +275,7 @@ func (c *car) learn(l listing) {
 		return
 	}
 	c.vehicle, c.reader, c.commander = *l.vehicle, l.reader, l.commander
+	c.watch = c.watch.on(l.reader)
 	if c.gone {
 		c.gone, c.lastError = false, nil
 		c.schedule.wait = 0

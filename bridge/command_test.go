@@ -2,9 +2,9 @@ package bridge
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"tesla2mqtt/tesla/sim"
@@ -382,12 +382,18 @@ func TestReadOnly(t *testing.T) {
 	})
 }
 
-func TestStopAnswersWhatIsOpen(t *testing.T) {
+// TestLoweringCostsOneRead: the read that shows what became of one command is there to judge the next.
+func TestLoweringCostsOneRead(t *testing.T) {
 	inBubble(t, plugged(), func(r *rig) {
 		settled(r)
-		r.send("charge_amps", "8")
-		r.stop()
-		r.wantResult(r.only("charge_amps"), "expired", "shutdown")
-		synctest.Wait()
+		before := r.client.Usage()
+		for amps := 15; amps > 5; amps-- {
+			r.send("charge_amps", strconv.Itoa(amps))
+			r.pass(5 * time.Second)
+		}
+		u := r.client.Usage()
+		if sent, read := u.Commands-before.Commands, u.Data-before.Data; sent < 9 || read > sent+1 || u.State-before.State > 3 {
+			t.Errorf("%d commands took %d reads and %d looks", sent, read, u.State-before.State)
+		}
 	})
 }

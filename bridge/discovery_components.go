@@ -60,7 +60,7 @@ const (
 // The statuses that the retained topics can show; an enum entity ignores, and logs, whatever is not listed.
 var (
 	lastStatuses = []string{"none", statusOK, statusRejected, statusExpired, statusError, statusUnknown}
-	authStatuses = []string{"ok", "refresh_failing", "login_required", "not_configured", "save_failing"}
+	authStatuses = []string{"ok", "refresh_failing", "login_required", "not_configured", "save_failing", "not_needed"}
 	apiStatuses  = []string{"ok", "rate_limited", "forbidden", "unreachable", "login_required", "unknown"}
 	stateSources = []string{"owner", "fleet", "ble", "telemetry"}
 )
@@ -178,7 +178,7 @@ func haHealth(t topics) []haComponent {
 	return []haComponent{
 		{
 			key: "login_problem", Platform: haBinary, Name: "Login problem", DeviceClass: "problem", Category: haDiagnostic,
-			Template: "{{ value_json.auth.status != 'ok' }}",
+			Template: "{{ value_json.auth.status not in ['ok', 'not_needed'] }}",
 		},
 		{
 			key: "auth_status", Platform: haSensor, Name: "Login", DeviceClass: "enum", Options: authStatuses,

@@ -92,7 +92,9 @@ func (d Document) update(c tesla.ChargeState, source string, readAt time.Time) D
 	d.ScheduledStart = utc(c.ScheduledChargingStartTime)
 	d.FastCharger = c.FastChargerPresent
 	d.AtHome = c.AtHome
-	if d.LastUpdate = utc(&c.Timestamp); d.LastUpdate == nil {
+	if at := utc(&c.Timestamp); at != nil {
+		d.LastUpdate = at
+	} else if c.Told == nil {
 		d.LastUpdate = utc(&readAt)
 	}
 	d.Source = &source

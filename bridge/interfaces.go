@@ -14,6 +14,10 @@ type Reader interface {
 	ChargeState(ctx context.Context) (tesla.ChargeState, error)
 }
 
+// Watcher is a Reader that is pushed to: reading it touches no car and costs nothing, so it is read as soon as Changes says that
+// there is something new. Changes always returns the same channel.
+type Watcher interface{ Changes() <-chan struct{} }
+
 // Commander is who can tell a car what to do.
 type Commander interface {
 	// Can returns nil, or why this car cannot be told that this way.

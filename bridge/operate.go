@@ -81,6 +81,9 @@ func (c *car) finish(o outcome, now time.Time) {
 	switch o.op {
 	case opState:
 		c.tookState(o, now)
+		if c.watch.taken(now) {
+			c.extraRead = now
+		}
 		if p != nil {
 			p.looked = true
 			if o.err != nil {
@@ -112,7 +115,11 @@ func (c *car) tookState(o outcome, now time.Time) {
 	if c.lastError != nil {
 		c.forgive("unreachable")
 	}
-	c.success, c.gone = now, false
+	c.success = now
+	if c.watch.changes != nil && c.gone {
+		return // what is still known of it does not bring it back into the account
+	}
+	c.gone = false
 	if c.schedule.readFailures == 0 || o.state != tesla.StateOnline {
 		c.lastError = nil
 	}
@@ -144,7 +151,8 @@ func (c *car) tookCharge(o outcome, now time.Time) {
 	if c.doc.ChargeAmpsMax != nil {
 		c.ampsMax = max(c.ampsMax, *c.doc.ChargeAmpsMax)
 	}
-	if c.schedule.state != tesla.StateOnline {
+	c.toldAt = o.charge.Told
+	if c.schedule.state != tesla.StateOnline && c.toldAt == nil {
 		c.schedule.sawState(tesla.StateOnline, now)
 		c.doc = c.doc.withState(tesla.StateOnline)
 	}
@@ -155,6 +163,7 @@ func (c *car) tookCharge(o outcome, now time.Time) {
 	}
 	c.unsaved = true
 	c.startSeen(o.charge, now)
+	c.hasten(o.charge, now)
 }
 
 // stale tells a read that is older than what we have. A car whose clock was set back by more than this is believed.
@@ -167,9 +176,13 @@ func stale(read, last time.Time) bool {
 func (c *car) protect(read tesla.ChargeState, now time.Time) tesla.ChargeState {
 	for thing, shown := range map[tesla.Thing]**int{tesla.ChargeAmps: &read.ChargeAmps, tesla.ChargeLimit: &read.ChargeLimitSOC} {
 		a, known := c.acked[thing]
+		told := read.ToldAt(thing)
 		switch {
 		case !known || *shown == nil:
-		case now.Sub(a.at) < ackMemory && !read.Timestamp.IsZero() && !read.Timestamp.After(a.at):
+		case read.Told != nil && !told.After(a.at):
+			// It is told when it changes, so this is from before, however long ago that is.
+			*shown = new(a.value)
+		case now.Sub(a.at) < ackMemory && !told.IsZero() && !told.After(a.at):
 			*shown = new(a.value)
 		case !sameAmps(**shown, a.value):
 			delete(c.acked, thing)
@@ -201,6 +214,9 @@ func differ[T comparable](a, b *T) bool {
 
 // failed takes a poll that failed.
 func (c *car) failed(err error, full bool, now time.Time) {
+	if errors.Is(err, context.Canceled) {
+		return // the bridge is being stopped
+	}
 	c.schedule.failed(err, full, now)
 	if errors.Is(err, tesla.ErrAsleep) || errors.Is(err, tesla.ErrInService) {
 		c.success, c.lastError = now, nil
@@ -240,6 +256,14 @@ func (c *car) startSeen(read tesla.ChargeState, now time.Time) {
 		return
 	}
 	want := c.resend.amps
+	if read.Told != nil && read.ChargeAmps != nil && want != 0 && sameAmps(*read.ChargeAmps, want) {
+		if c.resend.begun.IsZero() {
+			c.resend.begun = read.Told[tesla.Charging]
+		}
+		if read.Told[tesla.ChargeAmps].Before(c.resend.begun) {
+			return // that is from before the start; another may still be told
+		}
+	}
 	c.resend = nil
 	if want == 0 || read.ChargeAmps == nil || sameAmps(*read.ChargeAmps, want) || c.desk[tesla.ChargeAmps] != nil {
 		return

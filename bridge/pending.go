@@ -139,6 +139,13 @@ func (d desk) next(a Amps, lastAmps time.Time, setPoint *int) (*pending, time.Ti
 	return best, at
 }
 
+// age makes every command so much older.
+func (d desk) age(by time.Duration) {
+	for _, p := range d {
+		p.expires = p.expires.Add(-by)
+	}
+}
+
 // expiry returns the first pending command that has run out of time, or when the next one will.
 func (d desk) expiry(now time.Time) (*pending, time.Time) {
 	var soonest time.Time

@@ -104,6 +104,7 @@ var classWords = []struct {
 	{tesla.ErrWrongEndpoint, statusError, "unsupported"},
 	{tesla.ErrWrongRegion, statusError, "wrong_region"},
 	{tesla.ErrTemporary, statusError, "unreachable"},
+	{tesla.ErrSilent, statusError, "unreachable"},
 }
 
 // judge says what the outcome of a command that was sent means. It must not be asked about an uncertain one.

@@ -33,6 +33,7 @@ type rig struct {
 	login  func() time.Time                      // when it last became another, nil for never
 	list   func([]tesla.Vehicle) []tesla.Vehicle // what becomes of the list of cars, nil for nothing
 	slip   atomic.Bool                           // whether it does
+	slept  atomic.Int64                          // for how long the machine was suspended
 
 	bridge *Bridge
 	cancel context.CancelFunc
@@ -102,9 +103,9 @@ func (r *rig) start() {
 	log := slog.New(slog.NewTextHandler(&guarded{w: r.logged}, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	r.bridge = New(r.cfg, Deps{
 		Account: r, Publisher: r.said, Memory: r.memory, Log: log,
-		Online: func() bool { return true },
-		Auth:   func() (string, any) { return "ok", map[string]string{"status": "ok"} },
-		MQTT:   func() any { return nil }, Usage: func() any { return r.client.Usage() },
+		Online: func() bool { return true }, Suspended: func() time.Duration { return time.Duration(r.slept.Load()) },
+		Auth: func() (string, any) { return "ok", map[string]string{"status": "ok"} },
+		MQTT: func() any { return nil }, Usage: func() any { return r.client.Usage() },
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	r.cancel, r.done = cancel, make(chan struct{})

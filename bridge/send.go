@@ -79,6 +79,9 @@ func (c *car) recent(at, now time.Time) bool { return at.After(c.lastSent) && no
 // sender that repeats itself is judged by an older read while the car idles, since each read would keep it awake; but a
 // stop never is.
 func (c *car) readCounts(p *pending, now time.Time) bool {
+	if c.toldAt != nil {
+		return c.toldCounts(p.req.thing, now)
+	}
 	if !c.schedule.readAt.After(c.lastSent) || !c.carTime.IsZero() && !c.carTime.After(c.lastSent) {
 		return false
 	}
@@ -314,7 +317,7 @@ func (c *car) took(cmd tesla.Command, v verdict, now time.Time) {
 		c.acked[tesla.ChargeLimit] = acked{cmd.Value, now}
 	case tesla.Charging:
 		if cmd.Value == tesla.On && v.status == statusOK { // one that charges already has its set point
-			c.resend = &resend{c.wishedAmps(now), now.Add(resendWindow)}
+			c.resend = &resend{amps: c.wishedAmps(now), until: now.Add(resendWindow)}
 		}
 	}
 	clear(c.judged)

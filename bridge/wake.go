@@ -74,12 +74,12 @@ func (c *car) confirm(p *pending, o outcome, now time.Time) {
 	p.confirms++
 	cmd := tesla.Command{Thing: p.req.thing, Value: p.value}
 	newer := c.sentOf[p.req.thing].After(p.sentAt)
-	if o.err == nil && !newer && p.below5 && !p.second && o.charge.ChargeAmps != nil && *o.charge.ChargeAmps == 5 {
+	if o.err == nil && !newer && p.below5 && !p.second && seen(tesla.Command{Thing: tesla.ChargeAmps, Value: 5}, o.charge, p.sentAt) {
 		// The first of two sends was taken.
 		p.phase, p.notBefore, p.confirms = secondSend, now, 0
 		return
 	}
-	if o.err == nil && !newer && seen(cmd, o.charge) {
+	if o.err == nil && !newer && seen(cmd, o.charge, p.sentAt) {
 		v := verdict{status: statusOK, applied: shown(cmd.Thing, cmd.Value), message: "confirmed by a read"}
 		c.took(cmd, v, now)
 		c.resolve(p, v, now)
@@ -90,15 +90,18 @@ func (c *car) confirm(p *pending, o outcome, now time.Time) {
 		return
 	}
 	v := verdict{status: statusUnknown, reason: "unconfirmed", message: "it was sent, and no read could tell whether the car took it"}
-	if o.err == nil && !newer && o.charge.Timestamp.After(p.openSince) {
+	if o.err == nil && !newer && o.charge.ToldAt(cmd.Thing).After(p.openSince) {
 		v = verdict{status: statusError, reason: "unreachable", message: "it was sent, but the car still has the old value"}
 		c.note(attempt{cmd.Thing, cmd.Value}, v, now)
 	}
 	c.resolve(p, v, now)
 }
 
-// seen tells whether a read shows what cmd asked for.
-func seen(cmd tesla.Command, c tesla.ChargeState) bool {
+// seen tells whether a read shows what cmd asked for when it was sent.
+func seen(cmd tesla.Command, c tesla.ChargeState, sent time.Time) bool {
+	if c.Told != nil && !c.Told[cmd.Thing].After(sent) {
+		return false // what was told before may have been so already
+	}
 	switch cmd.Thing {
 	case tesla.ChargeAmps:
 		return c.ChargeAmps != nil && sameAmps(*c.ChargeAmps, cmd.Value)

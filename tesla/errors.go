@@ -29,6 +29,7 @@ var (
 	ErrRateLimited     = errors.New("too many requests")
 	ErrTooLate         = errors.New("its time ran out before it could be sent")
 	ErrTemporary       = errors.New("no proper answer from Tesla")
+	ErrSilent          = errors.New("no telemetry from the car")
 	ErrRefused         = errors.New("request refused by Tesla")
 )
 
@@ -57,6 +58,7 @@ var advice = []struct {
 	{ErrRateLimited, "try again later; reads go on by themselves when Tesla allows it"},
 	{ErrTooLate, "send it again if it is still wanted"},
 	{ErrTemporary, "try again later; reads go on by themselves"},
+	{ErrSilent, "see that the fleet-telemetry server runs, and that it publishes below telemetry.base_topic on this broker"},
 }
 
 // Advice returns what the user can do about err, or "".

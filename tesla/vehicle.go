@@ -32,6 +32,9 @@ type ChargeState struct {
 	Source string
 	// Timestamp is the car's own clock for these values, zero if it did not say.
 	Timestamp time.Time
+	// Told is for a source that tells one thing at a time: when each thing was told, by our clock. A thing that is missing has
+	// an unknown age, and so has all the rest if Timestamp is zero. Nil for a source that tells all at once.
+	Told map[Thing]time.Time
 
 	ChargingState string // Disconnected, NoPower, Starting, Charging, Complete, Stopped, Calibrating; may be new
 
@@ -59,4 +62,12 @@ type ChargeState struct {
 
 	ScheduledChargingStartTime *time.Time // nil if none is set
 	AtHome                     *bool      // only where the source can tell
+}
+
+// ToldAt returns when a thing was told, zero if nobody knows.
+func (c ChargeState) ToldAt(thing Thing) time.Time {
+	if c.Told != nil {
+		return c.Told[thing]
+	}
+	return c.Timestamp
 }

@@ -14,16 +14,13 @@ const echoTimeout = 10 * time.Second
 type echo struct {
 	heard  chan struct{}
 	limit  *time.Timer
-	missed bool
+	missed string // the complaint, "" for none
 }
 
-func newEcho(wanted bool) *echo {
-	e := &echo{heard: make(chan struct{}, 1), limit: stoppedTimer()}
-	if wanted {
-		e.limit.Reset(echoTimeout)
-	}
-	return e
-}
+func newEcho() *echo { return &echo{heard: make(chan struct{}, 1), limit: stoppedTimer()} }
+
+// expect begins to wait for the echo of what is published from now on.
+func (e *echo) expect() { e.limit.Reset(echoTimeout) }
 
 // missing says that the echo did not come.
 func (s *session) missing() {
@@ -31,9 +28,9 @@ func (s *session) missing() {
 	if c.out.value(c.o.InfoTopic) == nil {
 		return // we have not introduced ourselves
 	}
-	s.echo.missed = true
 	message := fmt.Sprintf("connected, but the broker does not pass on what we publish on %q; allow the user %q in its access rules to write and read all below the base topic",
 		c.o.InfoTopic, c.o.Username)
+	s.echo.missed = message
 	c.gauge.update(func(g *Stats) { g.Message = message })
 	c.log.Warn(message)
 }
@@ -41,9 +38,13 @@ func (s *session) missing() {
 // came says that it did, and after a complaint that all is well now.
 func (s *session) came() {
 	s.echo.limit.Stop()
-	if s.echo.missed {
-		s.echo.missed = false
-		s.client.gauge.update(func(g *Stats) { g.Message = "" })
+	if missed := s.echo.missed; missed != "" {
+		s.echo.missed = ""
+		s.client.gauge.update(func(g *Stats) {
+			if g.Message == missed { // else it says something else by now
+				g.Message = ""
+			}
+		})
 		s.client.log.Info("the broker passes on what we publish")
 		s.client.out.republish() // what was published before is lost
 	}

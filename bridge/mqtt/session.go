@@ -48,7 +48,7 @@ func newSession(c *Client, waited bool) *session {
 		foreign: make(chan struct{}, 1),
 		birth:   make(chan struct{}, 1),
 		wrong:   make(chan struct{}, 1),
-		echo:    newEcho(c.o.InfoTopic != ""),
+		echo:    newEcho(),
 	}
 }
 
@@ -126,7 +126,7 @@ func (s *session) run(ctx context.Context) (clean bool, err error) {
 			s.client.out.resend(s.client.o.InfoTopic)
 		case <-repeat.C:
 			s.announce()
-			if s.echo.missed {
+			if s.echo.missed != "" {
 				s.client.out.resend(s.client.o.InfoTopic) // perhaps the rules were mended
 			}
 		case <-s.echo.heard:
@@ -155,6 +155,9 @@ func (s *session) open() {
 	s.announce()
 	s.subscribe(s.client.o.filters())
 	s.client.out.restart()
+	if s.client.o.InfoTopic != "" {
+		s.echo.expect()
+	}
 }
 
 func (s *session) announce() {

@@ -27,7 +27,9 @@ func (k *checkup) broker(ctx context.Context, vins []string) {
 		return
 	}
 	cfg := k.config.bridgeConfig(version, "")
-	rights, err := mqtt.FindRights(ctx, k.config.mqttOptions(), bridge.Written(cfg, vins), bridge.Read(cfg))
+	health := bridge.HealthTopic(cfg.BaseTopic)
+	reads := append(append(bridge.Read(cfg), health), k.config.telemetryFilters()...)
+	rights, err := mqtt.FindRights(ctx, k.config.mqttOptions(), bridge.Written(cfg, vins), reads)
 	if err != nil {
 		k.fail("access", "what this user may do could not be found out: "+err.Error(), "see the broker's log")
 		return
@@ -36,7 +38,28 @@ func (k *checkup) broker(ctx context.Context, vins []string) {
 		k.fail("retained", "the broker keeps no retained messages, so nobody who comes later would see anything", "allow them on the broker (in Mosquitto: retain_available true)")
 	}
 	k.mayWrite(rights, cfg)
+	k.mayReadHealth(&rights, health)
+	k.mayHear(&rights)
 	k.mayRead(rights, cfg)
+}
+
+// mayReadHealth takes from r the topic that the bridge itself never reads. It is retained, so what may be read comes, once a
+// bridge has run.
+func (k *checkup) mayReadHealth(r *mqtt.Rights, health string) {
+	is := func(topic string) bool { return topic == health }
+	readable, refused, unsure := slices.ContainsFunc(r.Readable, is), slices.ContainsFunc(r.Unreadable, is), slices.ContainsFunc(r.Unsure, is)
+	for _, list := range []*[]string{&r.Readable, &r.Unreadable, &r.Unsure} {
+		*list = slices.DeleteFunc(*list, is)
+	}
+	fix := "let this user read " + health + ", in the broker's access rules"
+	switch {
+	case refused:
+		k.warn("read health", "the broker refuses this user to read "+health+", so tesla2mqtt healthcheck will say unhealthy", fix)
+	case unsure:
+		k.warn("read health", "nothing came from "+health+": no bridge has run here yet, or this user may not read it, and then tesla2mqtt healthcheck will say unhealthy", fix)
+	case readable:
+		k.ok("read health", "this user may read "+health+", as tesla2mqtt healthcheck does")
+	}
 }
 
 func (k *checkup) way(w mqtt.Way) {

@@ -76,9 +76,10 @@ func newFortress(t *testing.T, rules string) *fortress {
 	}
 	public := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert.Certificate[0]})
 	f.write(t, "users", "")
+	needs(t, "mosquitto_passwd")
 	for _, user := range []string{"bridge", "narrow"} {
 		if out, err := exec.Command("mosquitto_passwd", "-b", filepath.Join(f.dir, "users"), user, user).CombinedOutput(); err != nil {
-			t.Skipf("mosquitto_passwd: %v %s", err, out)
+			t.Fatalf("mosquitto_passwd: %v %s", err, out)
 		}
 		f.write(t, user+".password", user+"\n")
 	}
@@ -172,6 +173,7 @@ func TestCheckBesideTheBridge(t *testing.T) {
 	wantFinding(t, found, "broker/write", statusOK,
 		fmt.Sprintf("this user may write all %d topics", len(bridge.Written(c.bridgeConfig(version, ""), []string{fortressVIN}))))
 	wantFinding(t, found, "broker/read", statusWarn, "tesla2mqtt/+/+/set")
+	wantFinding(t, found, "broker/read health", statusOK, "healthcheck")
 	for len(seen) > 0 {
 		if m := <-seen; len(m.Payload) == 0 || strings.HasSuffix(m.Topic, "/set") {
 			t.Errorf("somebody saw %+v", m)
@@ -183,6 +185,7 @@ func TestCheckBesideTheBridge(t *testing.T) {
 
 	found = checked(t, f.config("narrow"), exitFailed)
 	wantFinding(t, found, "broker/write", statusFail, "this user may not write 2 topics: homeassistant/device/")
+	wantFinding(t, found, "broker/read health", statusWarn, "tesla2mqtt/bridge/health")
 	f.write(t, "narrow.password", "wrong")
 	found = checked(t, f.config("narrow"), exitFailed)
 	wantFinding(t, found, "broker/login", statusFail, "the broker refused the login")

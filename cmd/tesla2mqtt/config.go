@@ -17,14 +17,15 @@ import (
 // Config is the configuration file with every default in place. The fields are decoded in this order: a car starts from
 // the poll and commands of all cars, so Vehicles comes last.
 type Config struct {
-	MQTT          mqttConfig     `yaml:"mqtt"`
-	Tesla         teslaConfig    `yaml:"tesla"`
-	StateDir      string         `yaml:"state_dir"`
-	Poll          bridge.Poll    `yaml:"poll"`
-	Commands      commandsConfig `yaml:"commands"`
-	HomeAssistant haConfig       `yaml:"homeassistant"`
-	Log           logConfig      `yaml:"log"`
-	Vehicles      []vehicle      `yaml:"vehicles"`
+	MQTT          mqttConfig      `yaml:"mqtt"`
+	Tesla         teslaConfig     `yaml:"tesla"`
+	StateDir      string          `yaml:"state_dir"`
+	Poll          bridge.Poll     `yaml:"poll"`
+	Commands      commandsConfig  `yaml:"commands"`
+	HomeAssistant haConfig        `yaml:"homeassistant"`
+	Log           logConfig       `yaml:"log"`
+	Telemetry     telemetryConfig `yaml:"telemetry"`
+	Vehicles      []vehicle       `yaml:"vehicles"`
 
 	// Warnings are settings that work but are rarely meant, one line each.
 	Warnings []string `yaml:"-"`
@@ -107,6 +108,7 @@ func defaults() *Config {
 			Amps: bridge.Amps{Min: 1, Max: 48, Settle: 2 * time.Second, RaiseGap: 15 * time.Second, LowerGap: 5 * time.Second}},
 		HomeAssistant: haConfig{Discovery: true, Prefix: "homeassistant"},
 		Log:           logConfig{Level: "info", Format: "text"},
+		Telemetry:     telemetryConfig{BaseTopic: "telemetry", SilentAfter: 10 * time.Minute},
 	}
 }
 

@@ -34,6 +34,7 @@ func (d *decoder) checkAll(c *Config) {
 	if c.StateDir == "" {
 		d.wrong("state_dir", "must not be empty (the login is kept there; ./state is the default)")
 	}
+	d.checkTelemetry(c)
 	d.checkVehicles(c)
 }
 
@@ -170,8 +171,8 @@ func (d *decoder) checkName(path, name string) {
 
 // checkWay tells what is planned from what is wrong.
 func (d *decoder) checkWay(at string, v vehicle) {
-	if v.Read == "ble" || v.Read == "telemetry" {
-		d.wrong(at+".read", "%s is not in this version (use api)", v.Read)
+	if v.Read == "ble" {
+		d.wrong(at+".read", "%s is not in this version (use api or telemetry)", v.Read)
 	} else {
 		d.oneOf(at+".read", v.Read)
 	}

@@ -11,13 +11,14 @@ var (
 	choices = map[string][]string{
 		"tesla.api": {"owner"}, "tesla.tls_min": {"", "1.2", "1.3"}, "tesla.tls_max": {"", "1.2", "1.3"},
 		"commands.wake": {"auto", "never"}, "log.level": levels, "log.format": {"text", "json"},
-		"read": {"api"}, "write": {"auto", "none"},
+		"read": {"api", "telemetry"}, "write": {"auto", "none"},
 	}
 	spans = map[string][2]time.Duration{
 		"poll.state": {time.Second, longest}, "poll.online": {time.Second, longest}, "poll.charging": {time.Second, longest},
 		"poll.idle_after": {time.Second, longest}, "poll.suspend": {time.Second, longest},
-		"commands.ttl":         {time.Second, 600 * time.Second},
-		"commands.amps.settle": {0, time.Minute}, "commands.amps.raise_gap": {0, time.Hour}, "commands.amps.lower_gap": {0, time.Hour},
+		"telemetry.silent_after": {time.Minute, longest},
+		"commands.ttl":           {time.Second, 600 * time.Second},
+		"commands.amps.settle":   {0, time.Minute}, "commands.amps.raise_gap": {0, time.Hour}, "commands.amps.lower_gap": {0, time.Hour},
 	}
 	ofOneCar = regexp.MustCompile(`^vehicles\[\d*\]\.`)
 )

@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -149,4 +150,54 @@ func TestDocumentedHealth(t *testing.T) {
 			t.Errorf("docs/mqtt.md does not explain mqtt.state %s", word)
 		}
 	}
+}
+
+// TestDocumentedTour: the parts that docs/security.md sends a reader to are about as long as it says.
+func TestDocumentedTour(t *testing.T) {
+	text, err := os.ReadFile(repository + "/docs/security.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	near := func(what string, said, is int) {
+		if said*10 < is*9 || said*9 > is*10 {
+			t.Errorf("%s: the tour says %d lines, there are %d", what, said, is)
+		}
+	}
+	all := 0
+	for _, row := range regexp.MustCompile(`(?m)^\| \d \| (.*?) \| (\d+) \|`).FindAllStringSubmatch(string(text), -1) {
+		said, _ := strconv.Atoi(row[2])
+		is := 0
+		for _, m := range regexp.MustCompile("`([\\w/]+/[\\w/.]+)`").FindAllStringSubmatch(row[1], -1) {
+			is += linesOf(t, repository+"/"+m[1])
+		}
+		near(row[1], said, is)
+		all += is
+	}
+	sum := regexp.MustCompile(`That is some (\d+),(\d+) lines`).FindStringSubmatch(string(text))
+	if sum == nil {
+		t.Fatal("the tour has no sum")
+	}
+	said, _ := strconv.Atoi(sum[1] + sum[2])
+	near("the sum", said, all)
+}
+
+// linesOf counts a file, or those of a folder that are not tests.
+func linesOf(t *testing.T, path string) int {
+	t.Helper()
+	names := []string{path}
+	if filepath.Ext(path) == "" {
+		names, _ = filepath.Glob(path + "/*.go")
+	}
+	lines := 0
+	for _, name := range names {
+		if strings.HasSuffix(name, "_test.go") && filepath.Ext(path) == "" {
+			continue
+		}
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines += strings.Count(string(text), "\n")
+	}
+	return lines
 }

@@ -46,15 +46,21 @@ func mosquittoWith(t *testing.T, conf string, files map[string][]byte) *mosquitt
 	return m
 }
 
+// needs skips a test where a program of Mosquitto's is not installed, unless it has to be.
+func needs(t *testing.T, program string) {
+	t.Helper()
+	if _, err := exec.LookPath(program); err != nil {
+		if os.Getenv("MOSQUITTO_REQUIRED") != "" {
+			t.Fatal(program + " is not installed")
+		}
+		t.Skip(program + " is not installed")
+	}
+}
+
 // newMosquitto has a port and a folder; it is to be configured and started.
 func newMosquitto(t *testing.T) *mosquitto {
 	t.Helper()
-	if _, err := exec.LookPath("mosquitto"); err != nil {
-		if os.Getenv("MOSQUITTO_REQUIRED") != "" {
-			t.Fatal("mosquitto is not installed")
-		}
-		t.Skip("mosquitto is not installed")
-	}
+	needs(t, "mosquitto")
 	addr := freeAddress(t)
 	// Mosquitto drops its rights when started by root; the folder must be writable for it then.
 	dir, err := os.MkdirTemp("", "mosquitto-")

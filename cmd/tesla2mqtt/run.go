@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"runtime/debug"
 
 	"github.com/urfave/cli/v3"
 )
@@ -16,6 +17,10 @@ func (a *app) run(ctx context.Context, cmd *cli.Command) error {
 	}
 	for _, w := range c.Warnings {
 		log.Warn("configuration", "warning", w)
+	}
+	if a.getenv("GOGC") == "" {
+		// Memory is what a small machine lacks; processor time is not. See docs/numbers.md.
+		debug.SetGCPercent(50)
 	}
 	return serve(ctx, c, log)
 }

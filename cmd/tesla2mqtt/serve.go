@@ -54,11 +54,15 @@ func connect(ctx context.Context, c *Config, p parts) error {
 	var b *bridge.Bridge
 	options := p.broker
 	options.StateTopic, options.InfoTopic = bridge.StateTopic(cfg.BaseTopic), bridge.InfoTopic(cfg.BaseTopic)
-	options.Subscribe = []string{bridge.SetFilter(cfg.BaseTopic)}
+	options.Subscribe = append([]string{bridge.SetFilter(cfg.BaseTopic)}, p.ways.listen()...)
 	if cfg.Discovery {
 		options.BirthTopic = bridge.BirthTopic(cfg.DiscoveryPrefix)
 	}
-	options.Handler = func(m mqtt.Message) { b.Deliver(m.Topic, m.Payload, m.Retained) }
+	options.Handler = func(m mqtt.Message) {
+		if !p.ways.hear(m.Topic, m.Payload, m.Retained) {
+			b.Deliver(m.Topic, m.Payload, m.Retained)
+		}
+	}
 	options.Foreign = func(payload []byte) bool { return b.Foreign(payload) }
 	options.Log = p.log
 	broker, err := mqtt.New(options)
@@ -67,11 +71,12 @@ func connect(ctx context.Context, c *Config, p parts) error {
 	}
 	b = bridge.New(cfg, bridge.Deps{
 		Account: p.ways, Publisher: broker, Memory: p.memory, Log: p.log,
-		Changes: broker.Changes(),
-		Online:  func() bool { return broker.Stats().State == mqtt.StateConnected },
-		Auth:    func() (string, any) { s := p.ways.login.Status(); return s.State, s },
-		MQTT:    func() any { return broker.Stats() },
-		Usage:   func() any { return p.ways.client.Usage() },
+		Changes:   broker.Changes(),
+		Suspended: suspended,
+		Online:    func() bool { return broker.Stats().State == mqtt.StateConnected },
+		Auth:      func() (string, any) { s := p.ways.status(); return s.State, s },
+		MQTT:      func() any { return broker.Stats() },
+		Usage:     func() any { return p.ways.client.Usage() },
 	})
 	p.log.Info("tesla2mqtt runs", "version", version, "commit", cfg.Commit, "api", cfg.API, "broker", brokerHost(c.MQTT.URL),
 		"topics", cfg.BaseTopic+"/#")

@@ -142,7 +142,7 @@ func (w *whole) start() {
 	}
 	login := w.open()
 	c := w.config()
-	p := parts{&ways{c, login, tesla.NewClient(login.Client(), login.APIURL)}, memory, c.mqttOptions(), slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug}))}
+	p := parts{&ways{c: c, login: login, client: tesla.NewClient(login.Client(), login.APIURL)}, memory, c.mqttOptions(), slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug}))}
 	p.broker.Dial = w.broker.Dial
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)

@@ -31,6 +31,11 @@ func End(ctx context.Context) (end time.Time, has bool) {
 	return end, has
 }
 
+// passed asks both clocks: Go's own does not count the time for which the machine was suspended, the one on the wall may be set.
+func passed(now, end time.Time) bool {
+	return !now.Before(end) || !now.Round(0).Before(end.Round(0))
+}
+
 // TooLate is the refusal of a request that came after its end.
 const TooLate = Refusal("its time ran out before it could be sent")
 
@@ -40,7 +45,7 @@ func (g Guard) Send(r *http.Request) (*http.Response, error) {
 	if !g.List.Allows(r.URL) {
 		return nil, Refusal(r.URL.Scheme + "://" + r.URL.Host + " is not on the list of hosts, nothing was sent: see auth_url and api_url")
 	}
-	if end, has := End(r.Context()); has && !time.Now().Before(end) {
+	if end, has := End(r.Context()); has && passed(time.Now(), end) {
 		return nil, TooLate
 	}
 	if r.GetBody != nil {

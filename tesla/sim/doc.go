@@ -20,13 +20,15 @@
 //     0 and 1 become 2, 2 and 3 become 3; some cars start at 5 A whatever was set before (evcc#24456).
 //   - Signed commands, by signed_command or from beside the car: see [CarHandle.Protocol]. Cars that take unsigned ones do not
 //     know them, and answer 422.
+//   - Telemetry, as fleet-telemetry's MQTT dispatcher publishes it, see [Stream]: on change, in single precision, the set point
+//     as ChargeCurrentRequest and the measured current as ChargeAmps (fleet-telemetry#127), ranges in miles (#335).
 //   - Faults by name, see [Faults]: every answer that was recorded in the wild, and what networks do.
 //
 // # What it does not model
 //
-// The Fleet API's registration and bills, Bluetooth, telemetry, regions, TLS fingerprints, several
-// accounts, loss of charge while parked, temperatures, scopes, captchas, and the 90 days after which an unused refresh
-// token may die. The reason "no_power" and the status 400 for a malformed command are guesses: no answer was recorded.
+// The Fleet API's registration and bills, Bluetooth, what a car buffers of its telemetry while it has no
+// network, regions, TLS fingerprints, several accounts, loss of charge while parked, temperatures, scopes, captchas, and the
+// 90 days after which an unused refresh token may die. The reason "no_power" and the status 400 for a malformed command are guesses: no answer was recorded.
 //
 // # Time
 //

@@ -1,0 +1,79 @@
+package main
+
+import (
+	"context"
+	"errors"
+
+	"tesla2mqtt/bridge"
+	"tesla2mqtt/tesla"
+	"tesla2mqtt/tesla/telemetry"
+)
+
+// listen makes the feed of the cars that are read by telemetry, for a bridge that runs. It returns the topics to subscribe to.
+func (w *ways) listen() (filters []string) {
+	vins := w.c.streamed()
+	if len(vins) == 0 {
+		return nil
+	}
+	t := w.c.Telemetry
+	w.feed = telemetry.NewFeed(t.BaseTopic, vins, t.SilentAfter)
+	return telemetry.Filters(t.BaseTopic)
+}
+
+// hear takes what came by MQTT, and tells whether it was telemetry.
+func (w *ways) hear(topic string, payload []byte, retained bool) bool {
+	return w.feed != nil && w.feed.Deliver(topic, payload, retained)
+}
+
+// streamed is the reader of a car that is read by telemetry. api is asked where the stream is silent; nil if there is none.
+// Subcommands that look at a car once have no feed, so they ask the API too.
+func (w *ways) streamed(vin string, api bridge.Reader) bridge.Reader {
+	switch {
+	case w.feed != nil && api != nil:
+		return w.feed.Car(vin, api, w.c.Tesla.API)
+	case w.feed != nil:
+		return w.feed.Car(vin, nil, "")
+	case api != nil:
+		return named{api, w.c.Tesla.API}
+	}
+	return deaf{}
+}
+
+// named is a reader that names itself as the source, where the configuration names another.
+type named struct {
+	bridge.Reader
+	source string
+}
+
+func (n named) ChargeState(ctx context.Context) (tesla.ChargeState, error) {
+	c, err := n.Reader.ChargeState(ctx)
+	c.Source = n.source
+	return c, err
+}
+
+// deaf is a car that only a running bridge hears of.
+type deaf struct{}
+
+var errDeaf = errors.New("it is read by telemetry alone, which only a running bridge hears; look at its state topic on the broker")
+
+func (deaf) State(context.Context) (tesla.VehicleState, error) { return tesla.StateUnknown, errDeaf }
+func (deaf) ChargeState(context.Context) (tesla.ChargeState, error) {
+	return tesla.ChargeState{}, errDeaf
+}
+
+// untold is the commander of a car without a way to command it: write is none.
+type untold struct{}
+
+func (untold) Can(tesla.Thing) error                   { return errUntold }
+func (untold) Do(context.Context, tesla.Command) error { return errUntold }
+
+var errUntold = errors.New("this car is not commanded from here (write: none)")
+
+// listed is the list of cars without an account: what the configuration names.
+func (c *Config) listed() []tesla.Vehicle {
+	var cars []tesla.Vehicle
+	for _, v := range c.Vehicles {
+		cars = append(cars, tesla.Vehicle{VIN: v.VIN, Name: v.Name})
+	}
+	return cars
+}

@@ -1,0 +1,50 @@
+package telemetry
+
+import (
+	"time"
+
+	"tesla2mqtt/tesla"
+)
+
+// who is to tell how a car is.
+type who int
+
+const (
+	byStream who = iota
+	byAPI
+	byNobody
+)
+
+// teller decides who tells how the car charges. The stream does, and what it told lasts while the car sleeps. But a car that is
+// there and silent for silentAfter makes it doubtful: then the API is read, if there is one, once in silentAfter. Without one
+// nobody knows how a charge goes on; of a car that does not charge, what was told last is as good as anything.
+func (s State) teller(now time.Time, silentAfter time.Duration, api bool) who {
+	online := s.Vehicle(now, silentAfter) == tesla.StateOnline
+	switch {
+	case !quiet(s.heard, s.readAt, now, silentAfter):
+		return byStream
+	case online && api:
+		return byAPI
+	case !s.anything && s.readAt.IsZero(), online && s.charging():
+		return byNobody
+	}
+	return byStream
+}
+
+// asksState decides the same for whether the car is there at all. That costs nothing and touches no car, so it is done for
+// every silent car: a server that has died says nothing of one that wakes up.
+func (s State) asksState(now time.Time, silentAfter time.Duration) bool {
+	last := s.heard
+	if s.linked.After(last) {
+		last = s.linked
+	}
+	return quiet(last, s.askedAt, now, silentAfter)
+}
+
+// quiet tells that neither the stream nor the API has said anything for so long.
+func quiet(stream, api, now time.Time, silentAfter time.Duration) bool {
+	if api.After(stream) {
+		stream = api
+	}
+	return now.Sub(stream) >= silentAfter
+}
