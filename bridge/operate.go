@@ -112,8 +112,8 @@ func (c *car) tookState(o outcome, now time.Time) {
 		c.failed(o.err, false, now)
 		return
 	}
-	if c.lastError != nil {
-		c.forgive("unreachable")
+	if c.lastError != nil || c.schedule.state == tesla.StateUnknown && o.state != tesla.StateUnknown {
+		c.forgive("unreachable") // it is back: in reach, or in Bluetooth range
 	}
 	c.success = now
 	if c.watch.changes != nil && c.gone {

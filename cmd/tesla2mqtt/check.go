@@ -59,6 +59,7 @@ func (a *app) check(ctx context.Context, cmd *cli.Command) error {
 	k.configuration(cmd.String("config"))
 	usable := k.stateFolder()
 	vins := k.needed(ctx, usable, log)
+	k.bluetooth(ctx)
 	k.broker(ctx, vins)
 	if ctx.Err() != nil {
 		k.fail("check", "stopped before the end: "+context.Cause(ctx).Error(), "what is above stands; run it again")

@@ -35,6 +35,7 @@ func (d *decoder) checkAll(c *Config) {
 		d.wrong("state_dir", "must not be empty (the login is kept there; ./state is the default)")
 	}
 	d.checkTelemetry(c)
+	d.checkBLE(c)
 	d.checkVehicles(c)
 }
 
@@ -171,12 +172,8 @@ func (d *decoder) checkName(path, name string) {
 
 // checkWay tells what is planned from what is wrong.
 func (d *decoder) checkWay(at string, v vehicle) {
-	if v.Read == "ble" {
-		d.wrong(at+".read", "%s is not in this version (use api or telemetry)", v.Read)
-	} else {
-		d.oneOf(at+".read", v.Read)
-	}
-	if v.Write == "api" || v.Write == "rest" || v.Write == "ble" {
+	d.oneOf(at+".read", v.Read)
+	if v.Write == "api" || v.Write == "rest" {
 		d.wrong(at+".write", "%s is not in this version (use auto, or none to never touch the car)", v.Write)
 	} else {
 		d.oneOf(at+".write", v.Write)

@@ -18,7 +18,7 @@ const maxPassword = 4 << 10
 // resolve makes relative paths relative to the file that names them, wherever the program is started from.
 func (c *Config) resolve(file string) {
 	dir := filepath.Dir(file)
-	for _, p := range []*string{&c.MQTT.PasswordFile, &c.MQTT.CAFile, &c.MQTT.CertFile, &c.MQTT.KeyFile, &c.Tesla.CAFile, &c.StateDir} {
+	for _, p := range []*string{&c.MQTT.PasswordFile, &c.MQTT.CAFile, &c.MQTT.CertFile, &c.MQTT.KeyFile, &c.Tesla.CAFile, &c.BLE.KeyFile, &c.StateDir} {
 		if *p != "" && !filepath.IsAbs(*p) {
 			*p = filepath.Join(dir, *p)
 		}

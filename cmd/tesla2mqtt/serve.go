@@ -23,6 +23,11 @@ func serve(ctx context.Context, c *Config, log *slog.Logger) (err error) {
 		return err
 	}
 	defer w.close(&err)
+	memory, err := atomicfile.OpenFolder(c.StateDir)
+	if err != nil {
+		return fmt.Errorf("open state_dir: %w", err)
+	}
+	defer func() { err = errors.Join(err, memory.Close()) }()
 	only := flock.New(filepath.Join(c.StateDir, runLock))
 	mine, err := only.TryLock()
 	if err != nil {
@@ -32,11 +37,8 @@ func serve(ctx context.Context, c *Config, log *slog.Logger) (err error) {
 		return &configError{fmt.Errorf("state_dir: another tesla2mqtt run uses %s; give each its own state_dir and mqtt.client_id", c.StateDir)}
 	}
 	defer func() { err = errors.Join(err, only.Close()) }()
-	memory, err := atomicfile.OpenFolder(c.StateDir)
-	if err != nil {
-		return fmt.Errorf("open state_dir: %w", err)
-	}
-	defer func() { err = errors.Join(err, memory.Close()) }()
+	w.air.memory = memory
+	defer w.air.close() // before its memory
 	return connect(ctx, c, parts{w, memory, c.mqttOptions(), log})
 }
 
@@ -76,7 +78,7 @@ func connect(ctx context.Context, c *Config, p parts) error {
 		Online:    func() bool { return broker.Stats().State == mqtt.StateConnected },
 		Auth:      func() (string, any) { s := p.ways.status(); return s.State, s },
 		MQTT:      func() any { return broker.Stats() },
-		Usage:     func() any { return p.ways.client.Usage() },
+		Usage:     func() any { return p.ways.usage() },
 	})
 	p.log.Info("tesla2mqtt runs", "version", version, "commit", cfg.Commit, "api", cfg.API, "broker", brokerHost(c.MQTT.URL),
 		"topics", cfg.BaseTopic+"/#")

@@ -18,7 +18,7 @@ type carLine struct {
 	Name     string `json:"name"`  // that the car shows, "" if Tesla does not say
 	Alias    string `json:"alias"` // of the configuration, "" if it has none
 	Served   bool   `json:"served"`
-	Commands string `json:"commands"` // possible, signed only, off
+	Commands string `json:"commands"` // possible, signed only, by Bluetooth, off
 }
 
 func (a *app) vehicles(ctx context.Context, cmd *cli.Command) (err error) {
@@ -53,6 +53,8 @@ func carLines(c *Config, cars []tesla.Vehicle) []carLine {
 		switch {
 		case v.Write == "none", !c.Commands.Enabled:
 			line.Commands = "off"
+		case v.toldByRadio():
+			line.Commands = "by Bluetooth"
 		case car.SignedCommands:
 			line.Commands = "signed only"
 		}

@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"log/slog"
+	"slices"
 
 	"tesla2mqtt/bridge"
 	"tesla2mqtt/tesla"
@@ -11,52 +13,93 @@ import (
 )
 
 // ways reaches each car by the way that the configuration chose for it. It is the bridge's account, and that of the
-// subcommands which read or command a car once.
+// subcommands which read or command a car once. One goroutine asks it for cars.
 type ways struct {
 	c      *Config
-	login  *auth.Source
+	log    *slog.Logger
+	login  *auth.Source // nil, and client too, where no car needs the cloud
 	client *tesla.Client
 	feed   *telemetry.Feed // nil if nothing is streamed
+	air    air
 }
 
 // openWays opens what the cars of the configuration need. The caller closes it.
 func openWays(c *Config, log *slog.Logger) (*ways, error) {
-	login, client, err := openAccount(c, log)
-	if err != nil {
+	w := &ways{c: c, log: log, air: newAir(c, log)}
+	if !c.cloud() {
+		return w, refuseRoot(c.StateDir)
+	}
+	var err error
+	if w.login, w.client, err = openAccount(c, log); err != nil {
 		return nil, err
 	}
-	return &ways{c: c, login: login, client: client}, nil
+	return w, nil
 }
 
 // close is for defer, as closeAccount is.
-func (w *ways) close(err *error) { closeAccount(w.login, err) }
-
-// Vehicles lists the cars there are, whether the configuration serves them or not.
-func (w *ways) Vehicles(ctx context.Context) ([]tesla.Vehicle, error) {
-	if !w.c.cloud() {
-		return w.c.listed(), nil
+func (w *ways) close(err *error) {
+	w.air.close()
+	if w.login != nil {
+		closeAccount(w.login, err)
 	}
-	return w.client.Vehicles(ctx)
+}
+
+// Vehicles lists the cars there are, whether the configuration serves them or not. With an error come those that need no
+// account.
+func (w *ways) Vehicles(ctx context.Context) (cars []tesla.Vehicle, err error) {
+	if w.client != nil {
+		cars, err = w.client.Vehicles(ctx)
+	}
+	for _, v := range w.c.unlisted() {
+		if !slices.ContainsFunc(cars, func(car tesla.Vehicle) bool { return car.VIN == v.VIN }) {
+			cars = append(cars, v)
+		}
+	}
+	return cars, err
+}
+
+// find returns the car that a person means; it may be there although the list is not whole.
+func (w *ways) find(ctx context.Context, name string) (tesla.Vehicle, error) {
+	cars, failed := w.Vehicles(ctx)
+	car, err := findCar(w.c, cars, name)
+	if err != nil && failed != nil {
+		return car, failed
+	}
+	return car, err
 }
 
 // Car returns how to read and to command one of them.
 func (w *ways) Car(v tesla.Vehicle) (bridge.Reader, bridge.Commander) {
 	settings, _ := w.c.settings(v.VIN)
-	switch {
-	case !w.c.cloud():
-		return w.streamed(v.VIN, nil), untold{}
-	case settings.Read == "telemetry":
+	var reader bridge.Reader
+	var commander bridge.Commander = untold{}
+	if settings.clouded() {
 		car := w.client.Car(v)
-		return w.streamed(v.VIN, car), car
+		reader, commander = car, car
 	}
-	car := w.client.Car(v)
-	return car, car
+	if settings.Read == "telemetry" {
+		reader = w.streamed(v.VIN, reader)
+	}
+	if settings.nearby() {
+		return w.air.car(v.VIN, settings, reader, commander)
+	}
+	return reader, commander
 }
 
 // status is the login's, or that none is needed.
 func (w *ways) status() auth.Status {
-	if !w.c.cloud() {
+	if w.login == nil {
 		return auth.Status{State: "not_needed", Message: "no car of the configuration is reached by Tesla's cloud"}
 	}
 	return w.login.Status()
 }
+
+// usage is what was asked of the cloud.
+func (w *ways) usage() tesla.Usage {
+	if w.client == nil {
+		return tesla.Usage{}
+	}
+	return w.client.Usage()
+}
+
+var errNoLogin = errors.New("no login is needed: no car of the configuration is reached by Tesla's cloud")
