@@ -36,7 +36,7 @@ const (
 	// client by themselves ask nothing until a person has logged in anew, or Tesla may be asked again.
 	loginLook = 30 * time.Second
 	// radioLook is how often Bluetooth is tried again; it bothers nobody but the car, which is near.
-	radioLook = 30 * time.Second
+	radioLook = 10 * time.Second
 	// goneLook is how often a car that left the account is looked for.
 	goneLook = 10 * time.Minute
 	// firstBackoff doubles with each failure in a row, up to maxBackoff.
