@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"crypto/rand"
+	"errors"
 	"time"
 
 	"tesla2mqtt/tesla"
@@ -91,7 +92,11 @@ func (c *car) admit(p *pending) *refusal {
 			return refuse("disabled", "commands are turned off in the configuration (commands.enabled, or write: none)")
 		}
 		if err := c.commander.Can(p.req.thing); err != nil {
-			return refuse("unsupported", "%s: %s", err, tesla.Advice(err))
+			reason := "unsupported"
+			if errors.Is(err, tesla.ErrNoKey) {
+				reason = "no_key"
+			}
+			return refuse(reason, "%s: %s", err, tesla.Advice(err))
 		}
 	}
 	value, reason, refused := bound(p.req, c.cfg.Commands, c.doc, c.limits)

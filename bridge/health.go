@@ -103,7 +103,8 @@ func apiWord(err error) (string, int) {
 	case errors.Is(err, tesla.ErrLoginRequired), errors.Is(err, tesla.ErrUnauthorized):
 		return "login_required", 4
 	case errors.Is(err, tesla.ErrForbidden), errors.Is(err, tesla.ErrBudget), errors.Is(err, tesla.ErrPayment),
-		errors.Is(err, tesla.ErrMissingScopes), errors.Is(err, tesla.ErrWrongEndpoint), errors.Is(err, tesla.ErrWrongRegion):
+		errors.Is(err, tesla.ErrMissingScopes), errors.Is(err, tesla.ErrWrongEndpoint), errors.Is(err, tesla.ErrWrongRegion),
+		errors.Is(err, tesla.ErrNotRegistered):
 		return "forbidden", 3
 	case errors.Is(err, tesla.ErrRateLimited):
 		return "rate_limited", 2

@@ -225,7 +225,7 @@ func TestOwnersChoiceIsNotOverridden(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := r.client.Do(context.Background(), car[0].ID, tesla.Command{Thing: tesla.ChargeAmps, Value: 6}); err != nil {
+		if err := r.client.Car(car[0]).Do(context.Background(), tesla.Command{Thing: tesla.ChargeAmps, Value: 6}); err != nil {
 			t.Fatal(err)
 		}
 		r.pass(5 * time.Minute)

@@ -275,6 +275,15 @@ func (c *car) startSeen(read tesla.ChargeState, now time.Time) {
 	c.log.Info("the car started at another current than asked; the set point is sent once more", "car", c.alias(), "amps", want)
 }
 
+// startWindow is within which the start of a charge must be seen. Where reads cost nothing is read after ON but by the polls,
+// the first of which may still show the car starting.
+func (c *car) startWindow() time.Duration {
+	if c.source == costly {
+		return resendWindow + 2*max(c.cfg.Poll.Online, c.cfg.Poll.Charging)
+	}
+	return resendWindow
+}
+
 // readSoon asks for a read after a command, where reads are free.
 func (c *car) readSoon(now time.Time) {
 	if c.source == costly {

@@ -97,7 +97,11 @@ func (r *rig) Car(v tesla.Vehicle) (Reader, Commander) { c := r.client.Car(v); r
 // start starts a bridge with what an earlier one remembered.
 func (r *rig) start() {
 	noRedirect := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	r.client = tesla.NewClient(&http.Client{Transport: r, CheckRedirect: noRedirect}, func() string { return "https://owner-api.teslamotors.com" })
+	h := &http.Client{Transport: r, CheckRedirect: noRedirect}
+	r.client = tesla.NewClient(h, func() string { return "https://owner-api.teslamotors.com" })
+	if r.cfg.API == "fleet" {
+		r.client = tesla.NewFleetClient(h, func() string { return "https://fleet-api.prd.eu.vn.cloud.tesla.com" })
+	}
 	r.client.Renewed = r.login
 	r.said = &recorder{retained: map[string]string{}}
 	log := slog.New(slog.NewTextHandler(&guarded{w: r.logged}, &slog.HandlerOptions{Level: slog.LevelDebug}))

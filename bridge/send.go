@@ -122,11 +122,24 @@ func (c *car) unread(p *pending, now time.Time) op {
 	if p.req.thing == refresh && !p.looked || !c.recent(c.schedule.stateAt, now) && !p.looked {
 		return opState
 	}
-	if c.schedule.state == tesla.StateOnline && (p.req.thing == refresh || !c.readCounts(p, now)) && p.req.thing != tesla.Wake {
+	if c.schedule.state == tesla.StateOnline && (p.req.thing == refresh || !c.readCounts(p, now)) && p.req.thing != tesla.Wake && !c.dear(p) {
 		return opRead
 	}
 	p.read = true
 	return opNone
+}
+
+// dear tells that reading the car for p would cost more than sending p does, and that nothing is lost by sending it. Starting
+// and stopping are judged by a read all the same: they are rare, and a stop on a journey strands.
+func (c *car) dear(p *pending) bool {
+	return c.source == costly && (p.req.thing == tesla.ChargeAmps || p.req.thing == tesla.ChargeLimit)
+}
+
+// standsStill tells that the car has acknowledged p's value, and that its next read, which may tell otherwise, is not overdue.
+// A start in between may have changed it.
+func (c *car) standsStill(p *pending, now time.Time) bool {
+	a, known := c.acked[p.req.thing]
+	return known && a.value == p.value && now.Sub(a.at) < max(freshFor, c.cfg.Poll.Online) && !c.sentOf[tesla.Charging].After(a.at)
 }
 
 func (c *car) refreshed(p *pending) verdict {
@@ -149,6 +162,9 @@ func (c *car) weigh(p *pending, now time.Time) (v verdict, wake, settled bool) {
 	if p.req.thing == tesla.Wake {
 		online := known && c.schedule.state == tesla.StateOnline
 		return verdict{status: statusNoop, applied: shown(tesla.Wake, 1), message: "the car is awake"}, !online, online
+	}
+	if c.dear(p) && c.standsStill(p, now) {
+		return verdict{status: statusNoop, applied: shown(p.req.thing, p.value), message: "the car has acknowledged this value, and no read has shown another since"}, false, true
 	}
 	if !c.readCounts(p, now) {
 		return verdict{}, false, false
@@ -317,7 +333,7 @@ func (c *car) took(cmd tesla.Command, v verdict, now time.Time) {
 		c.acked[tesla.ChargeLimit] = acked{cmd.Value, now}
 	case tesla.Charging:
 		if cmd.Value == tesla.On && v.status == statusOK { // one that charges already has its set point
-			c.resend = &resend{amps: c.wishedAmps(now), until: now.Add(resendWindow)}
+			c.resend = &resend{amps: c.wishedAmps(now), until: now.Add(c.startWindow())}
 		}
 	}
 	clear(c.judged)

@@ -1,5 +1,5 @@
-// Package tesla speaks Tesla's Owner API: it lists the cars of an account, reads their state and charging, and gives
-// unsigned commands.
+// Package tesla speaks Tesla's Owner API and Fleet API: it lists the cars of an account, reads their state and charging, and
+// gives unsigned commands.
 //
 // It holds no credential. The http.Client it is given adds the token, and follows no redirect; this package decides
 // neither when to read nor what to command, logs nothing, and repeats nothing by itself. What Tesla answers is bounded,
@@ -8,11 +8,13 @@ package tesla
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -27,19 +29,22 @@ const (
 	maxList = 16 << 20
 )
 
-// Client calls the Owner API. It is safe for concurrent use.
+// Client calls one of the two APIs. It is safe for concurrent use.
 type Client struct {
 	// Renewed tells when the login last became another: a refusal of the old one (ErrForbidden) then no longer keeps us
 	// away. Nil, or the zero time, for never. It is asked only while such a refusal is in force.
 	Renewed func() time.Time
+	// Notice is told what somebody should read in the log, one sentence; nil for nobody.
+	Notice func(text string)
 
 	http  *http.Client
 	base  func() string
+	fleet *fleet // nil for the Owner API
 	hold  hold
 	usage usage
 }
 
-// NewClient returns a client that sends through h, which must add the token and must not follow redirects. base returns
+// NewClient returns a client of the Owner API that sends through h, which must add the token and must not follow redirects. base returns
 // the API's address without a trailing slash; it may change when a new login belongs to another region.
 func NewClient(h *http.Client, base func() string) *Client {
 	return &Client{http: h, base: base}
@@ -47,7 +52,11 @@ func NewClient(h *http.Client, base func() string) *Client {
 
 // Vehicles lists the cars of the account; other products (solar, batteries) are left out. The cars are not touched.
 func (c *Client) Vehicles(ctx context.Context) ([]Vehicle, error) {
-	response, err := c.call(ctx, classList, http.MethodGet, "/api/1/products", nil)
+	path := "/api/1/products"
+	if c.fleet != nil {
+		path = "/api/1/vehicles"
+	}
+	response, err := c.call(ctx, classList, http.MethodGet, path, nil)
 	if err != nil {
 		return nil, fmt.Errorf("list the cars: %w", err)
 	}
@@ -61,12 +70,16 @@ func (c *Client) Vehicles(ctx context.Context) ([]Vehicle, error) {
 			cars = append(cars, v)
 		}
 	}
+	if c.fleet != nil {
+		return cars, c.standing(ctx, cars)
+	}
 	return cars, nil
 }
 
-// State says whether the car is online. It is answered by the cloud and never touches the car.
-func (c *Client) State(ctx context.Context, id int64) (VehicleState, error) {
-	response, err := c.call(ctx, classState, http.MethodGet, fmt.Sprintf("/api/1/vehicles/%d", id), nil)
+// State says whether the car is online. It is answered by the cloud and never touches the car. The key is the car's ID, or in
+// the Fleet API its VIN.
+func (c *Client) State(ctx context.Context, key string) (VehicleState, error) {
+	response, err := c.call(ctx, classState, http.MethodGet, "/api/1/vehicles/"+url.PathEscape(key), nil)
 	if err != nil {
 		return StateUnknown, fmt.Errorf("read the car's state: %w", err)
 	}
@@ -78,8 +91,8 @@ func (c *Client) State(ctx context.Context, id int64) (VehicleState, error) {
 }
 
 // ChargeState reads the charging from the car. It does not wake a sleeping one (ErrAsleep) but keeps an idle one awake.
-func (c *Client) ChargeState(ctx context.Context, id int64) (ChargeState, error) {
-	path := fmt.Sprintf("/api/1/vehicles/%d/vehicle_data?endpoints=charge_state", id)
+func (c *Client) ChargeState(ctx context.Context, key string) (ChargeState, error) {
+	path := "/api/1/vehicles/" + url.PathEscape(key) + "/vehicle_data?endpoints=charge_state"
 	response, err := c.call(ctx, classData, http.MethodGet, path, nil)
 	if err != nil {
 		return ChargeState{}, fmt.Errorf("read the charging: %w", err)
@@ -97,14 +110,15 @@ func Until(ctx context.Context, end time.Time) context.Context { return hosts.Un
 
 // Do gives the car one command, once. A *Refusal is the car's own no. After an error for which MayHaveSucceeded holds,
 // only a read can tell what became of it. Wake returns when Tesla has taken the request; the car needs 10 to 60 s more.
-func (c *Client) Do(ctx context.Context, id int64, cmd Command) error {
+func (c *Client) Do(ctx context.Context, key string, cmd Command) error {
 	name, body, err := encode(cmd)
 	if err != nil {
 		return err
 	}
-	class, path := classCommand, fmt.Sprintf("/api/1/vehicles/%d/command/%s", id, name)
+	car := "/api/1/vehicles/" + url.PathEscape(key)
+	class, path := classCommand, car+"/command/"+name
 	if cmd.Thing == Wake {
-		class, path = classWake, fmt.Sprintf("/api/1/vehicles/%d/wake_up", id)
+		class, path = classWake, car+"/wake_up"
 	}
 	if name == "charge_stop" {
 		// Whoever stops a charge must be heard, whatever Tesla asked us to wait.
@@ -145,6 +159,7 @@ func verdict(name string, response []byte) error {
 	var answer struct {
 		Result *bool  `json:"result"`
 		Reason string `json:"reason"`
+		String string `json:"string"` // what older releases of tesla-http-proxy call it
 	}
 	if json.Unmarshal(response, &answer) != nil || answer.Result == nil {
 		return fmt.Errorf("%s: %w", name, &Error{Class: ErrTemporary, Text: "the answer has no result", Uncertain: true})
@@ -152,7 +167,7 @@ func verdict(name string, response []byte) error {
 	if *answer.Result {
 		return nil
 	}
-	reason := clean(strings.TrimPrefix(answer.Reason, "car could not execute command: "))
+	reason := clean(strings.TrimPrefix(cmp.Or(answer.Reason, answer.String), "car could not execute command: "))
 	if strings.Contains(reason, "unsigned_cmds_hardlocked") {
 		return fmt.Errorf("%s: %w", name, &Error{Class: ErrSigningRequired, Text: reason})
 	}
@@ -166,23 +181,40 @@ func (c *Client) call(ctx context.Context, class class, method, path string, bod
 	}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	c.usage.count(class)
-	limit := int64(maxBody)
-	if class == classList {
-		limit = maxList
+	base := c.Base()
+	response, err := c.try(ctx, class, method, base, path, body)
+	if err != nil && c.fleet != nil {
+		if better := c.move(base, err); better != "" { // nothing was done there, so a command is not given twice
+			response, err = c.try(ctx, class, method, better, path, body)
+		}
 	}
-	response, err := c.send(ctx, method, path, body, limit)
 	if err != nil {
-		c.usage.failed(err)
 		c.hold.note(err, time.Now())
 		return nil, err
 	}
 	return response, nil
 }
 
-func (c *Client) send(ctx context.Context, method, path string, body any, limit int64) (json.RawMessage, *Error) {
+// try is one request, counted.
+func (c *Client) try(ctx context.Context, class class, method, base, path string, body any) (json.RawMessage, *Error) {
+	c.usage.count(class)
+	limit := int64(maxBody)
+	if class == classList {
+		limit = maxList
+	}
+	response, err := c.send(ctx, method, base+path, body, limit)
+	if err != nil {
+		if c.fleet != nil {
+			err = err.inFleet()
+		}
+		c.usage.failed(err)
+	}
+	return response, err
+}
+
+func (c *Client) send(ctx context.Context, method, to string, body any, limit int64) (json.RawMessage, *Error) {
 	post := method == http.MethodPost
-	req, err := c.request(ctx, method, path, body)
+	req, err := c.request(ctx, method, to, body)
 	if err != nil {
 		return nil, &Error{Class: ErrTemporary, Text: err.Error(), cause: err}
 	}
@@ -212,7 +244,7 @@ func (c *Client) send(ctx context.Context, method, path string, body any, limit 
 	return answer.Response, nil
 }
 
-func (c *Client) request(ctx context.Context, method, path string, body any) (*http.Request, error) {
+func (c *Client) request(ctx context.Context, method, to string, body any) (*http.Request, error) {
 	var payload io.Reader
 	if body != nil {
 		encoded, err := json.Marshal(body)
@@ -221,7 +253,7 @@ func (c *Client) request(ctx context.Context, method, path string, body any) (*h
 		}
 		payload = bytes.NewReader(encoded)
 	}
-	req, err := http.NewRequestWithContext(ctx, method, c.base()+path, payload)
+	req, err := http.NewRequestWithContext(ctx, method, to, payload)
 	if err != nil {
 		return nil, err
 	}

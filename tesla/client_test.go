@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -40,6 +41,9 @@ func simulated(car sim.Car) (*sim.Tesla, *sim.CarHandle, *tesla.Client) {
 		return s.RoundTripper().RoundTrip(r)
 	})
 }
+
+// key is what names a car in the paths of the Owner API.
+func key(car *sim.CarHandle) string { return strconv.FormatInt(car.ID(), 10) }
 
 func TestVehicles(t *testing.T) {
 	s, car, c := simulated(sim.Car{VIN: "5YJ3E1EA7KF000001", Name: "Alpha"})
@@ -75,30 +79,30 @@ func TestLongAnswers(t *testing.T) {
 	if _, err := c.Vehicles(t.Context()); !errors.Is(err, tesla.ErrTemporary) {
 		t.Errorf("a list of 17 MiB: %v", err)
 	}
-	if _, err := c.State(t.Context(), 1); !errors.Is(err, tesla.ErrTemporary) {
+	if _, err := c.State(t.Context(), "1"); !errors.Is(err, tesla.ErrTemporary) {
 		t.Errorf("a state of 17 MiB: %v", err)
 	}
 }
 
 func TestReadAndCommand(t *testing.T) {
 	_, car, c := simulated(sim.Car{VIN: "5YJ3E1EA7KF000001", PluggedIn: true, Level: 50, Phases: 3, MaxAmps: 16, Amps: 16})
-	if s, err := c.State(t.Context(), car.ID()); s != tesla.StateOnline || err != nil {
+	if s, err := c.State(t.Context(), key(car)); s != tesla.StateOnline || err != nil {
 		t.Errorf("state %s, %v", s, err)
 	}
 	for _, cmd := range []tesla.Command{{tesla.ChargeAmps, 9}, {tesla.ChargeLimit, 75}, {tesla.Charging, tesla.Off}, {tesla.ChargePort, tesla.On}} {
-		if err := c.Do(t.Context(), car.ID(), cmd); err != nil && cmd.Thing != tesla.ChargePort {
+		if err := c.Do(t.Context(), key(car), cmd); err != nil && cmd.Thing != tesla.ChargePort {
 			t.Errorf("%+v: %v", cmd, err)
 		}
 	}
-	got, err := c.ChargeState(t.Context(), car.ID())
+	got, err := c.ChargeState(t.Context(), key(car))
 	if err != nil || *got.ChargeAmps != 9 || *got.ChargeLimitSOC != 75 || got.ChargingState != "Stopped" || got.Timestamp.IsZero() {
 		t.Errorf("got %+v, %v", got, err)
 	}
-	err = c.Do(t.Context(), car.ID(), tesla.Command{Thing: tesla.Charging, Value: tesla.Off})
+	err = c.Do(t.Context(), key(car), tesla.Command{Thing: tesla.Charging, Value: tesla.Off})
 	if r, ok := errors.AsType[*tesla.Refusal](err); !ok || r.Reason != "not_charging" {
 		t.Errorf("stopping twice: %v", err)
 	}
-	if err := c.Do(t.Context(), car.ID(), tesla.Command{Thing: "horn"}); err == nil {
+	if err := c.Do(t.Context(), key(car), tesla.Command{Thing: "horn"}); err == nil {
 		t.Error("an unknown command was sent")
 	}
 	if u := c.Usage(); u.Commands != 5 || u.Data != 1 || u.State != 1 {
@@ -145,7 +149,7 @@ func TestErrorClasses(t *testing.T) {
 				if err := s.Fault(c.fault, sim.On("command")); err != nil {
 					t.Fatal(err)
 				}
-				err := api.Do(t.Context(), car.ID(), tesla.Command{Thing: tesla.ChargeAmps, Value: 8})
+				err := api.Do(t.Context(), key(car), tesla.Command{Thing: tesla.ChargeAmps, Value: 8})
 				if !errors.Is(err, c.class) {
 					t.Fatalf("got %v", err)
 				}
@@ -165,7 +169,7 @@ func TestErrorClasses(t *testing.T) {
 
 func TestAsleepIsSaid(t *testing.T) {
 	_, car, c := simulated(sim.Car{VIN: "5YJ3E1EA7KF000001", Asleep: true})
-	if _, err := c.ChargeState(t.Context(), car.ID()); !errors.Is(err, tesla.ErrAsleep) || !car.Asleep() {
+	if _, err := c.ChargeState(t.Context(), key(car)); !errors.Is(err, tesla.ErrAsleep) || !car.Asleep() {
 		t.Errorf("got %v, asleep %v", err, car.Asleep())
 	}
 }
@@ -197,7 +201,7 @@ func TestRetryAfter(t *testing.T) {
 		{"a year", map[string]string{"Retry-After": "31536000"}, "", 7 * 24 * time.Hour},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			_, err := answer(429, c.header, c.body).State(t.Context(), 1)
+			_, err := answer(429, c.header, c.body).State(t.Context(), "1")
 			if got := tesla.RetryAfter(err); got != c.want || !errors.Is(err, tesla.ErrRateLimited) {
 				t.Errorf("got %s from %v, want %s", got, err, c.want)
 			}
@@ -213,7 +217,7 @@ func TestHold(t *testing.T) {
 			t.Fatal(err)
 		}
 		for range 3 {
-			if _, err := c.State(t.Context(), car.ID()); !errors.Is(err, tesla.ErrRateLimited) {
+			if _, err := c.State(t.Context(), key(car)); !errors.Is(err, tesla.ErrRateLimited) {
 				t.Fatalf("got %v", err)
 			}
 			time.Sleep(10 * time.Second)
@@ -221,11 +225,11 @@ func TestHold(t *testing.T) {
 		if n := s.Count("api", ""); n != 1 {
 			t.Errorf("%d calls within the minute", n)
 		}
-		if err := c.Do(t.Context(), car.ID(), tesla.Command{Thing: tesla.Charging, Value: tesla.Off}); err != nil {
+		if err := c.Do(t.Context(), key(car), tesla.Command{Thing: tesla.Charging, Value: tesla.Off}); err != nil {
 			t.Errorf("a stop was held back: %v", err)
 		}
 		time.Sleep(31 * time.Second)
-		if _, err := c.State(t.Context(), car.ID()); err != nil {
+		if _, err := c.State(t.Context(), key(car)); err != nil {
 			t.Errorf("after the minute: %v", err)
 		}
 	})
@@ -238,7 +242,7 @@ func (noLogin) LoginRequired() bool { return true }
 
 func TestLoginErrorsAreKnownAndCertain(t *testing.T) {
 	c := client(func(*http.Request) (*http.Response, error) { return nil, noLogin{} })
-	err := c.Do(t.Context(), 1, tesla.Command{Thing: tesla.ChargeAmps, Value: 8})
+	err := c.Do(t.Context(), "1", tesla.Command{Thing: tesla.ChargeAmps, Value: 8})
 	if !errors.Is(err, tesla.ErrLoginRequired) || tesla.MayHaveSucceeded(err) {
 		t.Errorf("got %v", err)
 	}
@@ -253,7 +257,7 @@ func TestDecodeIsTolerant(t *testing.T) {
 		{"the older name", `{"charge_state":{"charge_current_request":12,"battery_level":1}}`, `12 1`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			got, err := answer(200, nil, `{"response":`+c.body+`}`).ChargeState(t.Context(), 1)
+			got, err := answer(200, nil, `{"response":`+c.body+`}`).ChargeState(t.Context(), "1")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -263,7 +267,7 @@ func TestDecodeIsTolerant(t *testing.T) {
 		})
 	}
 	for _, body := range []string{``, `{}`, `null`, `[]`, `{"response":null}`, `{"response":{}}`, `{"response":{"charge_state":null}}`, `{"response":{"charge_state":7}}`, "<html>"} {
-		if _, err := answer(200, nil, body).ChargeState(t.Context(), 1); !errors.Is(err, tesla.ErrTemporary) {
+		if _, err := answer(200, nil, body).ChargeState(t.Context(), "1"); !errors.Is(err, tesla.ErrTemporary) {
 			t.Errorf("%q: %v", body, err)
 		}
 	}
@@ -330,15 +334,15 @@ func checkRecorded(t *testing.T, r recorded, data bool) {
 		_, refusal := errors.AsType[*tesla.Refusal](err)
 		return refusal
 	}
-	state, err := answer(r.Status, r.Headers, body).ChargeState(t.Context(), 1)
+	state, err := answer(r.Status, r.Headers, body).ChargeState(t.Context(), "1")
 	if data && (err != nil || state.ChargingState == "" || state.BatteryLevel == nil) {
 		t.Errorf("read as %+v, %v", state, err)
 	}
 	errs := []error{err}
 	_, err = answer(r.Status, r.Headers, body).Vehicles(t.Context())
 	errs = append(errs, err)
-	_, err = answer(r.Status, r.Headers, body).State(t.Context(), 1)
-	errs = append(errs, err, answer(r.Status, r.Headers, body).Do(t.Context(), 1, tesla.Command{Thing: tesla.ChargeAmps, Value: 8}))
+	_, err = answer(r.Status, r.Headers, body).State(t.Context(), "1")
+	errs = append(errs, err, answer(r.Status, r.Headers, body).Do(t.Context(), "1", tesla.Command{Thing: tesla.ChargeAmps, Value: 8}))
 	for _, err := range errs {
 		if err == nil && r.Status != 200 {
 			t.Errorf("status %d is taken for a success", r.Status)
@@ -360,13 +364,13 @@ func FuzzAnswers(f *testing.F) {
 	f.Add(403, `<HTML>`)
 	f.Fuzz(func(t *testing.T, status int, body string) {
 		c := func() *tesla.Client { return answer(status, nil, body) }
-		state, err := c().ChargeState(t.Context(), 1)
+		state, err := c().ChargeState(t.Context(), "1")
 		if _, err := json.Marshal(state); err != nil {
 			t.Errorf("what was read cannot be written: %v", err)
 		}
 		_, err2 := c().Vehicles(t.Context())
-		_, err3 := c().State(t.Context(), 1)
-		err4 := c().Do(t.Context(), 1, tesla.Command{Thing: tesla.Charging, Value: tesla.On})
+		_, err3 := c().State(t.Context(), "1")
+		err4 := c().Do(t.Context(), "1", tesla.Command{Thing: tesla.Charging, Value: tesla.On})
 		for _, err := range []error{err, err2, err3, err4} {
 			if err == nil && status != 200 {
 				t.Errorf("status %d is taken for a success", status)

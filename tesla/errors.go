@@ -18,13 +18,14 @@ var (
 	ErrSigningRequired = errors.New("car accepts signed commands only")
 	ErrNoProtocol      = errors.New("car takes unsigned commands only")
 	ErrNoKey           = errors.New("command key cannot be used")
-	ErrNotPaired       = errors.New("the car does not know the application's key")
 	ErrNotAllowed      = errors.New("the car does not let this key do that")
 	ErrSession         = errors.New("the car did not accept the signature")
 	ErrBudget          = errors.New("billing limit at Tesla reached")
 	ErrMissingScopes   = errors.New("login lacks a permission")
 	ErrPayment         = errors.New("payment asked for by Tesla")
 	ErrWrongEndpoint   = errors.New("endpoint closed by Tesla")
+	ErrNotRegistered   = errors.New("application not registered in this region")
+	ErrNotPaired       = errors.New("the car does not know the application's key")
 	ErrWrongRegion     = errors.New("account belongs to another region")
 	ErrRateLimited     = errors.New("too many requests")
 	ErrTooLate         = errors.New("its time ran out before it could be sent")
@@ -47,17 +48,18 @@ var advice = []struct {
 	{ErrInService, "wait until service hands it back"},
 	{ErrNotFound, "check that the account still has this car"},
 	{ErrForbidden, "refreshing does not help; try a new login, tesla.tls_min, tesla.tls_max or tesla.http2; see README, Limits"},
-	{ErrSigningRequired, "this car cannot be steered by the Owner API; reading goes on"},
+	{ErrSigningRequired, "unsigned commands cannot steer this car; reading goes on"},
 	{ErrNoProtocol, "set write: auto or rest for this car"},
 	{ErrNoKey, "see tesla.key_file in the configuration; tesla2mqtt check looks at it"},
-	{ErrNotPaired, "open https://tesla.com/_ak/ and your application's domain on the phone with Tesla's app, and add the key to the car"},
 	{ErrNotAllowed, "look at the key's role under Locks in the car, and whether mobile access is allowed there"},
 	{ErrSession, "try again, with a new session; if it stays, the key or the clock of this machine is wrong"},
 	{ErrBudget, "raise the billing limit at developer.tesla.com or wait for the next month"},
-	{ErrMissingScopes, "log in again and grant what is asked"},
+	{ErrMissingScopes, "run tesla2mqtt login again, and tick both the vehicle's information and its charging commands on Tesla's page"},
 	{ErrPayment, "check the payment method at developer.tesla.com"},
 	{ErrWrongEndpoint, "an update of tesla2mqtt may be needed"},
-	{ErrWrongRegion, "check tesla.api_url, or log in at the issuer of your region"},
+	{ErrNotRegistered, "register your application once with this region's API: see docs/fleet.md"},
+	{ErrNotPaired, "open https://tesla.com/_ak/ and your application's domain on the phone with Tesla's app, and add the key to the car"},
+	{ErrWrongRegion, "set tesla.region to the region that Tesla names, or correct tesla.api_url; with the Owner API, log in at the issuer of your region"},
 	{ErrRateLimited, "try again later; reads go on by themselves when Tesla allows it"},
 	{ErrTooLate, "send it again if it is still wanted"},
 	{ErrTemporary, "try again later; reads go on by themselves"},

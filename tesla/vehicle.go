@@ -4,14 +4,26 @@ import "time"
 
 // Vehicle is one car of the account, as the list of products names it.
 type Vehicle struct {
-	// ID is the key of every Owner API path. It exceeds 2^53, so it is never a float.
+	// ID is the car's key in the paths of the Owner API; the Fleet API takes the VIN. It exceeds 2^53, so it is never a float.
 	ID  int64
 	VIN string
 	// Name is what the owner calls the car, or "" where Tesla leaves it out.
 	Name string
-	// SignedCommands tells that this car refuses the unsigned commands of the Owner API (command_signing "required").
+	// SignedCommands tells that this car refuses unsigned commands (command_signing "required" in the Owner API,
+	// vehicle_command_protocol_required in the Fleet API).
 	SignedCommands bool
+	// Key tells whether the car knows the application's key, which signed commands need; "" where nobody said so.
+	Key KeyState
 }
+
+// KeyState is what Tesla knows of an application's key in a car.
+type KeyState string
+
+// The states of a key in the Fleet API.
+const (
+	KeyPaired  KeyState = "paired"
+	KeyMissing KeyState = "missing"
+)
 
 // VehicleState says whether the car can be asked. Cloud side knowledge: reading it never touches the car.
 type VehicleState string

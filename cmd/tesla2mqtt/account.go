@@ -27,14 +27,22 @@ func openAccount(c *Config, log *slog.Logger) (*auth.Source, *tesla.Client, erro
 		return nil, nil, err
 	}
 	source, err := auth.Open(c.StateDir, auth.Config{
-		AuthURL: c.Tesla.AuthURL, APIURL: c.Tesla.APIURL, Hosts: allowed, Transport: transport, UserAgent: userAgent, Log: log,
+		AuthURL: c.Tesla.AuthURL, APIURL: c.Tesla.APIURL, Fleet: c.fleetLogin(), Hosts: allowed, Transport: transport, UserAgent: userAgent, Log: log,
 	})
 	if err != nil {
 		return nil, nil, &configError{fmt.Errorf("state_dir: %w", err)}
 	}
+	return source, newClient(c, source, log), nil
+}
+
+// newClient makes the client of the API that the configuration names.
+func newClient(c *Config, source *auth.Source, log *slog.Logger) *tesla.Client {
 	client := tesla.NewClient(source.Client(), source.APIURL)
-	client.Renewed = c.renewed
-	return source, client, nil
+	if c.Tesla.API == "fleet" {
+		client = tesla.NewFleetClient(source.Client(), source.APIURL)
+	}
+	client.Renewed, client.Notice = c.renewed, func(text string) { log.Warn(text) }
+	return client
 }
 
 // refuseRoot keeps sudo from turning a service's login into a file that the service cannot read: even status may renew it.

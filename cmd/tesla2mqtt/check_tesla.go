@@ -53,7 +53,7 @@ func (k *checkup) account(ctx context.Context, usable bool, log *slog.Logger) (v
 	}
 	k.login(source, time.Now())
 	k.clock(source, knocks, time.Now())
-	k.tesla(knocks, source, cars, listError)
+	k.tesla(knocks, source, client, cars, listError)
 	if source != nil {
 		if err := source.Close(); err != nil {
 			k.fail("login", err.Error(), "make the state folder writable, then run tesla2mqtt login")
@@ -66,21 +66,28 @@ func (k *checkup) account(ctx context.Context, usable bool, log *slog.Logger) (v
 	return slices.Compact(vins)
 }
 
+// spot is an address to try, with what it is to people.
+type spot struct{ name, url string }
+
 // places are the addresses to try: the login page, and the API if it is known which one belongs to the login.
-func (k *checkup) places(source *auth.Source) []string {
+func (k *checkup) places(source *auth.Source) []spot {
+	if k.config.Tesla.API == "fleet" {
+		return k.fleetPlaces()
+	}
 	login := "https://auth.tesla.com"
 	if source == nil {
-		return []string{cmp.Or(k.config.Tesla.AuthURL, login)}
+		return []spot{{"login page", cmp.Or(k.config.Tesla.AuthURL, login)}}
 	}
 	api := source.APIURL()
 	if strings.HasSuffix(api, ".cn") {
 		login = "https://auth.tesla.cn"
 	}
-	return []string{cmp.Or(k.config.Tesla.AuthURL, login), api}
+	return []spot{{"login page", cmp.Or(k.config.Tesla.AuthURL, login)}, {"API", api}}
 }
 
 // knock is how a host answered a request without a credential.
 type knock struct {
+	name   string // of the place
 	host   string
 	status int
 	how    string        // TLS and HTTP versions that were used
@@ -89,11 +96,14 @@ type knock struct {
 	err    error
 }
 
-func knockAll(ctx context.Context, client *http.Client, places []string) []knock {
+func knockAll(ctx context.Context, client *http.Client, places []spot) []knock {
 	all := make([]knock, len(places))
 	var running sync.WaitGroup
-	for i, place := range places {
-		running.Go(func() { all[i] = knockAt(ctx, client, place) })
+	for i, at := range places {
+		running.Go(func() {
+			all[i] = knockAt(ctx, client, at.url)
+			all[i].name = at.name
+		})
 	}
 	running.Wait()
 	return all
@@ -199,14 +209,17 @@ func judgeClock(ahead time.Duration, fix string) finding {
 }
 
 // tesla tells who answered how, and what it says of the cars.
-func (k *checkup) tesla(knocks []knock, source *auth.Source, cars []tesla.Vehicle, listError error) {
+func (k *checkup) tesla(knocks []knock, source *auth.Source, client *tesla.Client, cars []tesla.Vehicle, listError error) {
 	k.begin("tesla")
-	for i, n := range knocks {
-		k.host([]string{"login page", "API"}[i], n)
+	for _, n := range knocks {
+		k.host(n.name, n)
 	}
-	if source == nil {
+	switch {
+	case k.config.Tesla.API == "fleet":
+		k.fleet(source, client)
+	case source == nil:
 		k.untried("API", "which one it is depends on the login")
-	} else {
+	default:
 		k.region(source.APIURL())
 	}
 	if errors.Is(listError, tesla.ErrLoginRequired) {
@@ -277,8 +290,18 @@ func judgeCar(line carLine, commands bool) finding {
 		f.Message += "read-only, as commands.enabled says"
 	case line.Commands == "off":
 		f.Message += "read-only, as its write: none says"
+	case line.Commands == "signed":
+		f.Message += "takes signed commands"
 	default:
 		f.Message += "takes commands"
+	}
+	if line.Key == tesla.KeyMissing && f.Fix == "" {
+		f.Message += "; it does not know your application's key"
+		if line.Signer {
+			f.Status, f.Fix = statusWarn, tesla.Advice(tesla.ErrNotPaired)
+		}
+	} else if line.Key == tesla.KeyPaired {
+		f.Message += "; it knows your application's key"
 	}
 	return f
 }

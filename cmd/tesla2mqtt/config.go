@@ -31,7 +31,8 @@ type Config struct {
 	// Warnings are settings that work but are rarely meant, one line each.
 	Warnings []string `yaml:"-"`
 
-	password secret.Text // from mqtt.password_file or MQTT_PASSWORD
+	password     secret.Text // from mqtt.password_file or MQTT_PASSWORD
+	clientSecret secret.Text // from tesla.client_secret_file or TESLA_CLIENT_SECRET
 }
 
 // mqttConfig names the broker and what of it is ours.
@@ -49,7 +50,14 @@ type mqttConfig struct {
 
 // teslaConfig says which of Tesla's APIs is used and how we look to it.
 type teslaConfig struct {
-	API     string `yaml:"api"`
+	API string `yaml:"api"`
+	// These are for the Fleet API alone.
+	Region           string `yaml:"region"`
+	ClientID         string `yaml:"client_id"`
+	ClientSecretFile string `yaml:"client_secret_file"`
+	RedirectURL      string `yaml:"redirect_url"`
+	KeyFile          string `yaml:"key_file"`
+
 	TLSMin  string `yaml:"tls_min"`
 	TLSMax  string `yaml:"tls_max"`
 	HTTP2   bool   `yaml:"http2"`
@@ -73,7 +81,7 @@ type vehicle struct {
 	VIN      string      `yaml:"vin"`
 	Name     string      `yaml:"name"`
 	Read     string      `yaml:"read"`
-	Write    string      `yaml:"write"` // auto, ble, none
+	Write    string      `yaml:"write"` // auto, api, rest, ble, none
 	Poll     bridge.Poll `yaml:"poll"`
 	Commands struct {
 		Wake string      `yaml:"wake"`
@@ -145,9 +153,15 @@ func loadConfig(path string, getenv func(string) string) (*Config, error) {
 	c := defaults()
 	d := &decoder{file: path, lines: map[string]int{}, newVehicle: c.newVehicle}
 	d.decodeFile(data, c)
+	if c.Tesla.API == "fleet" {
+		c = fleetDefaults() // only the file could tell that it is these
+		d = &decoder{file: path, lines: map[string]int{}, newVehicle: c.newVehicle}
+		d.decodeFile(data, c)
+	}
 	c.resolve(path)
 	d.checkAll(c)
 	c.readPassword(d, getenv)
+	c.readClientSecret(d, getenv)
 	// Empty means the base topic, whose slashes Home Assistant's ids cannot hold.
 	c.MQTT.ClientID = cmp.Or(c.MQTT.ClientID, strings.ReplaceAll(c.MQTT.BaseTopic, "/", "-"))
 	if err := d.err(); err != nil {

@@ -72,11 +72,8 @@ func flatten(err error) []error {
 
 func (d *decoder) checkTesla(c *Config) {
 	t := c.Tesla
-	if t.API == "fleet" {
-		d.wrong("tesla.api", "fleet is not supported by this version (use owner)")
-	} else {
-		d.oneOf("tesla.api", t.API)
-	}
+	d.oneOf("tesla.api", t.API)
+	d.checkFleet(c)
 	d.oneOf("tesla.tls_min", t.TLSMin)
 	d.oneOf("tesla.tls_max", t.TLSMax)
 	if t.TLSMin == "1.3" && t.TLSMax == "1.2" {
@@ -146,6 +143,8 @@ func (d *decoder) checkVehicles(c *Config) {
 			d.wrong(at+".name", "must not be the VIN of a car (leave it out to use the VIN)")
 		}
 		d.checkWay(at, v)
+		d.checkRest(at, c, v)
+		d.checkSigned(at, c, v)
 		d.checkPoll(c, at+".poll", v.Poll)
 		d.oneOf(at+".commands.wake", v.Commands.Wake)
 		d.checkAmps(at+".commands.amps", v.Commands.Amps)
@@ -170,14 +169,9 @@ func (d *decoder) checkName(path, name string) {
 	}
 }
 
-// checkWay tells what is planned from what is wrong.
 func (d *decoder) checkWay(at string, v vehicle) {
 	d.oneOf(at+".read", v.Read)
-	if v.Write == "api" || v.Write == "rest" {
-		d.wrong(at+".write", "%s is not in this version (use auto, or none to never touch the car)", v.Write)
-	} else {
-		d.oneOf(at+".write", v.Write)
-	}
+	d.oneOf(at+".write", v.Write)
 }
 
 func (d *decoder) unique(path, value string, i int, seen map[string]int) {

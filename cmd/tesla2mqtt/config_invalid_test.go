@@ -14,17 +14,30 @@ var invalid = []struct{ name, want string }{
 	{"amps-min", `FILE:3: commands.amps.min: must be 1 to 80 (amperes, of each phase)`},
 	{"amps-order", `FILE:3: commands.amps.min: min is 20 and max is 16 (min must not be above max)`},
 	{"api-url-user", `FILE:2: tesla.api_url: must be https://host[:port], without user and query (http only for this machine, to a simulator)`},
-	{"api", `FILE:2: tesla.api: is not a possible value (owner)`},
+	{"api", `FILE:2: tesla.api: is not a possible value (owner, fleet)`},
 	{"auth-url-http", `FILE:2: tesla.auth_url: must be https://host[:port], without user and query (http only for this machine, to a simulator)`},
 	{"base-topic-empty", `FILE:2: mqtt.base_topic: must be a topic of letters, digits, _ and -, with single slashes inside (such as home/tesla2mqtt)`},
 	{"base-topic-slash", `FILE:2: mqtt.base_topic: must be a topic of letters, digits, _ and -, with single slashes inside (such as home/tesla2mqtt)`},
 	{"base-topic-wildcard", `FILE:2: mqtt.base_topic: must be a topic of letters, digits, _ and -, with single slashes inside (such as home/tesla2mqtt)`},
+	{"ble-adapter", `FILE:2: ble.adapter: must be hci0, hci1 and so on (list them with: bluetoothctl list)`},
 	{"bool", `FILE:2: mqtt.scalars: must be true or false`},
 	{"ca-unencrypted", `FILE:2: mqtt.ca_file: needs an encrypted connection; set mqtt.url to mqtts:// or wss://`},
 	{"client-id", `FILE:2: mqtt.client_id: must be 1 to 64 letters, digits, _ or - (Home Assistant's ids are made of it)`},
 	{"duplicate-key", `FILE:3: mqtt.url: given twice (see line 2; remove one)`},
 	{"duration", `FILE:2: poll.state: must be a duration with its unit (such as 500ms, 60s, 15m, 1h)`},
-	{"fleet", `FILE:2: tesla.api: fleet is not supported by this version (use owner)`},
+	{"fleet", `FILE:1: tesla.client_id: missing (the Fleet API knows an application of yours only, made at developer.tesla.com; see docs/fleet.md)
+FILE:1: tesla.redirect_url: missing (one that your application is registered with; no page has to be there)
+FILE:1: tesla.region: missing (where the account lives: eu for Europe, the Middle East and Africa, na for North America and Asia-Pacific, cn for China)`},
+	{"fleet-form", `FILE:3: tesla.region: is not a possible value ("", na, eu, cn)
+FILE:4: tesla.client_id: must be the client ID of your application, as developer.tesla.com shows it
+FILE:5: tesla.redirect_url: must be https://host[/path], byte for byte as your application is registered with it
+FILE:6: tesla.client_secret_file: the file cannot be read: no such file or directory (the value is the path of a file that holds the client secret)`},
+	{"fleet-owner", `FILE:2: tesla.region: is for the Fleet API alone (set tesla.api: fleet, or remove it)
+FILE:3: tesla.client_id: is for the Fleet API alone (set tesla.api: fleet, or remove it)
+FILE:4: tesla.redirect_url: is for the Fleet API alone (set tesla.api: fleet, or remove it)
+FILE:5: tesla.client_secret_file: is for the Fleet API alone (set tesla.api: fleet, or remove it)
+FILE:6: tesla.key_file: is for the Fleet API alone (set tesla.api: fleet, or remove it)`},
+	{"inline-client-secret", `FILE:2: tesla.client_secret: a secret does not belong in this file (use tesla.client_secret_file, or the environment variable TESLA_CLIENT_SECRET)`},
 	{"gap", `FILE:3: commands.amps.raise_gap: must be 0s to 1h`},
 	{"ha-prefix", `FILE:2: homeassistant.prefix: must be a topic of letters, digits, _ and -, with single slashes inside (such as home/tesla2mqtt)`},
 	{"inline-password", `FILE:2: mqtt.password: a password does not belong in this file (use mqtt.password_file, or the environment variable MQTT_PASSWORD)`},
@@ -45,8 +58,7 @@ var invalid = []struct{ name, want string }{
 	{"poll-long", `FILE:2: poll.online: must be 1s to 24h`},
 	{"poll-negative", `FILE:2: poll.suspend: must be 1s to 24h`},
 	{"poll-short", `FILE:2: poll.charging: must be 1s to 24h`},
-	{"read-ble", `FILE:3: vehicles[0].read: ble is not in this version (use api or telemetry)`},
-	{"read", `FILE:3: vehicles[0].read: is not a possible value (api, telemetry)`},
+	{"read", `FILE:3: vehicles[0].read: is not a possible value (api, ble, telemetry)`},
 	{"root-list", `FILE:1: must be a section: keys, indented below it`},
 	{"settle", `FILE:3: commands.amps.settle: must be 0s to 1m`},
 	{"several", `FILE:1: log.level: is not a possible value (debug, info, warn, error)
@@ -81,8 +93,10 @@ FILE:5: poll.state: must be 1s to 24h`},
 	{"vin-twice", `FILE:3: vehicles[1].vin: is the same as that of vehicles[0] (each car needs its own)`},
 	{"vin", `FILE:2: vehicles[0].vin: must be a VIN: 17 capital letters and digits, without I, O and Q`},
 	{"wake", `FILE:2: commands.wake: is not a possible value (auto, never)`},
-	{"write-rest", `FILE:3: vehicles[0].write: rest is not in this version (use auto, or none to never touch the car)`},
-	{"write", `FILE:3: vehicles[0].write: is not a possible value (auto, none)`},
+	{"write-api-owner", `FILE:3: vehicles[0].write: api needs tesla.api: fleet (use auto: the Owner API takes no signed commands, and unsigned ones only to some cars)`},
+	{"write-api-key", `FILE:4: vehicles[0].write: api needs tesla.key_file, the key that signs (use auto for a car that takes unsigned commands)`},
+	{"write-rest", `FILE:3: vehicles[0].write: rest needs tesla.api: fleet (use auto: the Owner API sends the same where the car takes it)`},
+	{"write", `FILE:3: vehicles[0].write: is not a possible value (auto, api, rest, ble, none)`},
 }
 
 func noEnv(string) string { return "" }

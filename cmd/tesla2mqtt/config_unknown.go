@@ -32,6 +32,8 @@ func secretHint(section, key string) string {
 	switch {
 	case !secretKey.MatchString(key) || strings.HasSuffix(key, "_file"):
 		return ""
+	case section == "tesla" && strings.Contains(strings.ToLower(key), "client"):
+		return "a secret does not belong in this file (use tesla.client_secret_file, or the environment variable TESLA_CLIENT_SECRET)"
 	case section == "mqtt":
 		return "a password does not belong in this file (use mqtt.password_file, or the environment variable MQTT_PASSWORD)"
 	}

@@ -77,7 +77,7 @@ func (a *app) login(ctx context.Context, cmd *cli.Command) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := a.pasteLogin(ctx, source, file); err != nil {
+	if err := a.pasteLogin(ctx, c, source, file); err != nil {
 		return err
 	}
 	return a.firstCall(ctx, c, client)
@@ -87,6 +87,9 @@ func (a *app) login(ctx context.Context, cmd *cli.Command) (err error) {
 func useIssuer(c *Config, issuer string) error {
 	if issuer == "" {
 		return nil
+	}
+	if c.Tesla.API == "fleet" {
+		return &usageError{"-issuer is for the Owner API", "the Fleet API goes by tesla.region; cn is China"}
 	}
 	issuer = strings.TrimRight(issuer, "/")
 	if issuer != "https://auth.tesla.com" && issuer != "https://auth.tesla.cn" {
@@ -98,9 +101,13 @@ func useIssuer(c *Config, issuer string) error {
 
 // pasteLogin shows the way, and takes what is pasted. What was not understood has not been sent anywhere, so the person may
 // paste again; a code that Tesla refused is spent, and needs a new address.
-func (a *app) pasteLogin(ctx context.Context, source *auth.Source, file string) error {
+func (a *app) pasteLogin(ctx context.Context, c *Config, source *auth.Source, file string) error {
 	login := source.StartLogin()
-	fmt.Fprintf(a.err, loginText, file, login.URL())
+	if c.Tesla.API == "fleet" {
+		fmt.Fprint(a.err, c.fleetLoginText(file, login.URL()))
+	} else {
+		fmt.Fprintf(a.err, loginText, file, login.URL())
+	}
 	lines := readLines(a.in)
 	for n := 1; ; n++ {
 		fmt.Fprint(a.err, "Paste here: ")

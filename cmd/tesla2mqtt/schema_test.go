@@ -215,12 +215,18 @@ func textRules(s *schema, path string) {
 		s.Pattern = brokerForm
 	case "tesla.auth_url", "tesla.api_url":
 		s.Pattern = baseForm
+	case "tesla.client_id":
+		s.Pattern = "^$|" + applicationForm.String()
+	case "tesla.redirect_url":
+		s.Pattern = "^$|" + redirectForm.String()
 	case "mqtt.base_topic", "homeassistant.prefix":
 		s.Pattern, s.MaxLength = topicForm.String(), maxTopic
 	case "mqtt.client_id":
 		s.Pattern = "^$|" + clientForm.String()
 	case "tesla.tls_min", "tesla.tls_max":
 		s.Type, s.Enum = []string{"string", "number", "null"}, append(s.Enum, 1.2, 1.3)
+	case "ble.adapter":
+		s.Pattern = adapterForm.String()
 	case "state_dir":
 		s.MinLength = 1
 	case "vehicles[].vin":

@@ -45,7 +45,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits, "login": loginBy, "car": addCar, "fault": setFault, "calls": calls, "amps": amps, "revoke": revoke,
-			"pasted": pasted, "settings": settings,
+			"pasted": pasted, "settings": settings, "application": application, "owner": owner,
 		},
 		Condition: func(name string) (bool, error) {
 			_, err := os.Stat(defaultPaths[1])
@@ -187,6 +187,8 @@ func addCar(ts *testscript.TestScript, _ bool, args []string) {
 			car.Asleep, car.SleepsAs = true, "offline"
 		case "signed":
 			car.SignedCommands = true
+		case "unpaired":
+			car.Unpaired = true
 		case "dc":
 		case "plugged":
 			car.PluggedIn, car.Stopped = true, true

@@ -37,7 +37,7 @@ func serve(ctx context.Context, c *Config, log *slog.Logger) (err error) {
 		return &configError{fmt.Errorf("state_dir: another tesla2mqtt run uses %s; give each its own state_dir and mqtt.client_id", c.StateDir)}
 	}
 	defer func() { err = errors.Join(err, only.Close()) }()
-	w.air.memory = memory
+	w.remember(memory)
 	defer w.air.close() // before its memory
 	return connect(ctx, c, parts{w, memory, c.mqttOptions(), log})
 }

@@ -49,9 +49,10 @@ they are there. Only a faulty configuration ends it (exit code 2).
 
 Shows the address of Tesla's login page, and reads from standard input what you paste after signing in there: the address
 that begins with tesla://auth/callback?code=, or the code in it, or a refresh token. The login is then kept in the state
-folder and renewed by itself.
+folder and renewed by itself. With tesla.api: fleet it is the address that begins with tesla.redirect_url, or a refresh token
+of the same application.
 
-  -issuer URL    where your account lives, if not at https://auth.tesla.com: https://auth.tesla.cn
+  -issuer URL    where your account lives, if not at https://auth.tesla.com: https://auth.tesla.cn (Owner API alone)
 
 Examples:
   tesla2mqtt login

@@ -18,7 +18,10 @@ type carLine struct {
 	Name     string `json:"name"`  // that the car shows, "" if Tesla does not say
 	Alias    string `json:"alias"` // of the configuration, "" if it has none
 	Served   bool   `json:"served"`
-	Commands string `json:"commands"` // possible, signed only, by Bluetooth, off
+	Commands string `json:"commands"` // possible, signed (by us), signed only, by Bluetooth, off
+	// Key tells whether the car knows the key of the Fleet application: paired, missing, or left out where nobody knows.
+	Key    tesla.KeyState `json:"key,omitempty"`
+	Signer bool           `json:"-"` // its commands are signed with that key, by us or by a proxy
 }
 
 func (a *app) vehicles(ctx context.Context, cmd *cli.Command) (err error) {
@@ -49,13 +52,16 @@ func carLines(c *Config, cars []tesla.Vehicle) []carLine {
 	lines := []carLine{} // an empty list in JSON, not null
 	for _, car := range cars {
 		v, named := c.settings(car.VIN)
-		line := carLine{VIN: car.VIN, Name: car.Name, Alias: v.Name, Served: named || len(c.Vehicles) == 0, Commands: "possible"}
+		line := carLine{VIN: car.VIN, Name: car.Name, Alias: v.Name, Served: named || len(c.Vehicles) == 0, Commands: "possible",
+			Key: car.Key, Signer: v.Write == "rest" && c.Tesla.APIURL != "" || signs(c, v, car)}
 		switch {
 		case v.Write == "none", !c.Commands.Enabled:
 			line.Commands = "off"
 		case v.toldByRadio():
 			line.Commands = "by Bluetooth"
-		case car.SignedCommands:
+		case signs(c, v, car):
+			line.Commands = "signed"
+		case car.SignedCommands && v.Write != "rest":
 			line.Commands = "signed only"
 		}
 		lines = append(lines, line)

@@ -16,29 +16,34 @@ import (
 // subcommands which read or command a car once. One goroutine asks it for cars.
 type ways struct {
 	c      *Config
-	log    *slog.Logger
 	login  *auth.Source // nil, and client too, where no car needs the cloud
 	client *tesla.Client
 	feed   *telemetry.Feed // nil if nothing is streamed
-	air    air
+
+	signers *signers
+	air     air
 }
 
 // openWays opens what the cars of the configuration need. The caller closes it.
 func openWays(c *Config, log *slog.Logger) (*ways, error) {
-	w := &ways{c: c, log: log, air: newAir(c, log)}
 	if !c.cloud() {
-		return w, refuseRoot(c.StateDir)
+		return newWays(c, nil, nil, log), refuseRoot(c.StateDir)
 	}
-	var err error
-	if w.login, w.client, err = openAccount(c, log); err != nil {
+	login, client, err := openAccount(c, log)
+	if err != nil {
 		return nil, err
 	}
-	return w, nil
+	return newWays(c, login, client, log), nil
+}
+
+func newWays(c *Config, login *auth.Source, client *tesla.Client, log *slog.Logger) *ways {
+	return &ways{c: c, login: login, client: client, signers: openSigners(c, log), air: newAir(c, log)}
 }
 
 // close is for defer, as closeAccount is.
 func (w *ways) close(err *error) {
 	w.air.close()
+	w.signers.close()
 	if w.login != nil {
 		closeAccount(w.login, err)
 	}
@@ -74,8 +79,11 @@ func (w *ways) Car(v tesla.Vehicle) (bridge.Reader, bridge.Commander) {
 	var reader bridge.Reader
 	var commander bridge.Commander = untold{}
 	if settings.clouded() {
+		if settings.Write == "rest" {
+			v.SignedCommands = false // who signs is at tesla.api_url
+		}
 		car := w.client.Car(v)
-		reader, commander = car, car
+		reader, commander = car, w.commander(v, car)
 	}
 	if settings.Read == "telemetry" {
 		reader = w.streamed(v.VIN, reader)

@@ -18,7 +18,7 @@ import (
 type air struct {
 	radio   *ble.Radio
 	keyFile string
-	memory  bridge.Memory // of sessions; nil for a subcommand, which leaves the bridge's alone
+	memory  signed.Memory // nil but for the one process that keeps the sessions
 	log     *slog.Logger
 	cars    map[string]*nearCar // by VIN
 }
@@ -62,11 +62,20 @@ func (a *air) open(vin string) *nearCar {
 		Trouble: func(err error) { a.log.Warn("Bluetooth", "vin", vin, "err", err) },
 	}
 	if a.memory != nil {
-		config.Memory = a.memory
+		config.Memory = ofBluetooth{a.memory}
 	}
 	n.car = signed.New(config)
 	return n
 }
+
+// ofBluetooth keeps the sessions of this key apart from those of another that the same car knows.
+type ofBluetooth struct{ signed.Memory }
+
+// Load reads what Save has written.
+func (m ofBluetooth) Load(name string) ([]byte, error) { return m.Memory.Load("ble-" + name) }
+
+// Save keeps a session under a name of its own.
+func (m ofBluetooth) Save(name string, data []byte) error { return m.Memory.Save("ble-"+name, data) }
 
 // close hangs up. It waits for what is under way, which ends when its connection does.
 func (a *air) close() {

@@ -18,7 +18,6 @@ import (
 
 	"tesla2mqtt/bridge/mqtt/mqtttest"
 	"tesla2mqtt/internal/atomicfile"
-	"tesla2mqtt/tesla"
 	"tesla2mqtt/tesla/auth"
 	"tesla2mqtt/tesla/hosts"
 	"tesla2mqtt/tesla/sim"
@@ -31,6 +30,7 @@ type whole struct {
 	car    *sim.CarHandle
 	broker *mqtttest.Broker
 	dir    string
+	yaml   string // the configuration
 	log    *lockedText
 	stop   func()
 }
@@ -96,7 +96,7 @@ func (w *whole) open() *auth.Source {
 		w.t.Fatal(err)
 	}
 	log := slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	s, err := auth.Open(w.dir, auth.Config{Hosts: allowed, Transport: &traced{w.tesla.RoundTripper(), log}, UserAgent: "tesla2mqtt/test", Log: log})
+	s, err := auth.Open(w.dir, auth.Config{Fleet: w.config().fleetLogin(), Hosts: allowed, Transport: &traced{w.tesla.RoundTripper(), log}, UserAgent: "tesla2mqtt/test", Log: log})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -120,11 +120,11 @@ func (w *whole) logIn() {
 	}
 }
 
-// config is what an empty file means.
+// config is what the file means.
 func (w *whole) config() *Config {
 	w.t.Helper()
 	name := filepath.Join(w.dir, "config.yaml")
-	if err := os.WriteFile(name, nil, 0o600); err != nil {
+	if err := os.WriteFile(name, []byte(w.yaml), 0o600); err != nil {
 		w.t.Fatal(err)
 	}
 	c, err := loadConfig(name, func(string) string { return "" })
@@ -142,7 +142,10 @@ func (w *whole) start() {
 	}
 	login := w.open()
 	c := w.config()
-	p := parts{&ways{c: c, login: login, client: tesla.NewClient(login.Client(), login.APIURL)}, memory, c.mqttOptions(), slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug}))}
+	log := slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	ways := newWays(c, login, newClient(c, login, log), log)
+	ways.remember(memory)
+	p := parts{ways, memory, c.mqttOptions(), log}
 	p.broker.Dial = w.broker.Dial
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
@@ -153,6 +156,7 @@ func (w *whole) start() {
 			w.t.Error(err)
 		}
 		w.stop = nil
+		ways.signers.close()
 		if err := login.Close(); err != nil {
 			w.t.Error(err)
 		}

@@ -67,7 +67,7 @@ func openAt(at, dir string) (*Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	return Open(dir, Config{AuthURL: at, Hosts: h, Transport: tr})
+	return Open(dir, Config{AuthURL: at, Fleet: ofVictim(), Hosts: h, Transport: tr})
 }
 
 // rotation is a simulated Tesla behind a socket, which tells when a token request arrives and when the last byte of its
@@ -117,7 +117,7 @@ func (r *rotation) logIn() {
 	r.mu.Lock()
 	r.minted = append(r.minted, refresh)
 	r.mu.Unlock()
-	put(r.t, r.dir, fmt.Sprintf(`{"version":1,"refresh_token":%q,"issuer":%q}`, refresh, r.url+v3))
+	put(r.t, r.dir, fmt.Sprintf(`{"version":1,"refresh_token":%q,"issuer":%q,"client_id":%q}`, refresh, r.url+v3, os.Getenv("AUTH_TEST_CLIENT")))
 }
 
 func (r *rotation) ServeHTTP(w http.ResponseWriter, req *http.Request) {
@@ -253,8 +253,10 @@ func (r *rotation) renew() bool {
 // A process is killed at any instant of its renewals: before an answer, in its midst, while it is saved, after that. The
 // simulator takes the newest refresh token and the one used last, as Tesla does, and complains about all others. So no
 // kill may cost the login, nor anything that was reported. AUTH_TEST_KILLS sets how many, AUTH_TEST_SEED the instants.
-func TestInvariant3KillAtAnyInstant(t *testing.T) {
-	r := newRotation(t, &sim.Tesla{}, true)
+func TestInvariant3KillAtAnyInstant(t *testing.T) { killAtAnyInstant(t, &sim.Tesla{}) }
+
+func killAtAnyInstant(t *testing.T, tesla *sim.Tesla) {
+	r := newRotation(t, tesla, true)
 	kills := draw.Count(t, "AUTH_TEST_KILLS", 25)
 	spent, tokens := 0, 0
 	for i := range kills {

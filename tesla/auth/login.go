@@ -26,14 +26,18 @@ func (s *Source) StartLogin() *Login {
 
 // URL is the address for the person's browser.
 func (l *Login) URL() string {
-	conf := endpoint(cmp.Or(l.s.c.AuthURL, "https://auth.tesla.com") + v3)
-	return conf.AuthCodeURL(l.state.Reveal(), oauth2.S256ChallengeOption(l.verifier.Reveal()))
+	page, with := "https://auth.tesla.com", []oauth2.AuthCodeOption{oauth2.S256ChallengeOption(l.verifier.Reveal())}
+	if f := l.s.c.Fleet; f != nil {
+		page = f.Page() // which asks again for what was not ticked the last time
+		with = append(with, oauth2.SetAuthURLParam("prompt_missing_scopes", "true"))
+	}
+	return l.s.endpoint(cmp.Or(l.s.c.AuthURL, page)+v3).AuthCodeURL(l.state.Reveal(), with...)
 }
 
 // Finish says what the pasted text was taken for, trades it for a token, saves and uses that. A pasted refresh token is
 // renewed once, and so spent. After an error the old login is as it was; only a token that could not be saved is used.
 func (l *Login) Finish(ctx context.Context, text string) (Recognised, error) {
-	p, fault := parse(text)
+	p, fault := parse(text, l.s.redirect())
 	if fault == nil && p.state.Reveal() != "" && p.state.Reveal() != l.state.Reveal() {
 		fault = refuse("the state does not match, nothing was sent: this address belongs to another attempt; open the one printed last")
 	}
@@ -48,17 +52,25 @@ func (l *Login) Finish(ctx context.Context, text string) (Recognised, error) {
 	}
 	if fault.LoginRequired() {
 		fault.text = "Tesla does not accept this " + string(p.kind) + ": codes last only minutes and work once, refresh tokens end when used or with a password change; run login again (write refresh_token= before a short refresh token)"
+		if l.s.c.Fleet != nil {
+			fault.text += "; it must also belong to tesla.client_id, and a code needs the client secret and the same tesla.redirect_url"
+		}
 	}
 	return p.kind, fault
 }
 
-// issuer decides where a login lives. What a pasted text or the file names must be listed; the owner's auth_url then wins.
+// issuer decides where a login lives. What a pasted text or the file names must be listed; a Fleet application's is known,
+// and the owner's auth_url wins.
 func (s *Source) issuer(named string) (string, *Error) {
 	u, err := url.Parse(cmp.Or(named, s.c.AuthURL, "https://auth.tesla.com"))
 	if err != nil || !s.c.Hosts.Allows(u) {
 		return "", refuse("the issuer is not a listed host of Tesla's, nothing was sent: never use an address that somebody sent you")
 	}
-	return cmp.Or(s.c.AuthURL, u.Scheme+"://"+u.Host) + v3, nil
+	place := u.Scheme + "://" + u.Host
+	if s.c.Fleet != nil {
+		place = s.c.Fleet.Tokens()
+	}
+	return cmp.Or(s.c.AuthURL, place) + v3, nil
 }
 
 // Recognised is what a pasted text was taken for, to be told to the person.
@@ -85,25 +97,29 @@ var (
 	accesses = regexp.MustCompile(`"(aud|scp)"`)
 )
 
-// parse is pure. Codes and refresh tokens look alike (EU_ and hexadecimal digits): codes of 63 characters have been seen and
+// parse is pure. redirect is that of a Fleet application, "" for the Owner API. Codes and refresh tokens look alike (EU_ and hexadecimal digits): codes of 63 characters have been seen and
 // refresh tokens of 67, so up to 64 it is a code. A refresh token that is a JWT has the token endpoint as its audience.
-func parse(text string) (pasted, *Error) {
+func parse(text, redirect string) (pasted, *Error) {
+	begin := cmp.Or(redirect, "tesla://auth/callback") + "?code="
 	text = strings.Trim(text, " \t\r\n'\"`<>,;")
 	word := strings.Trim(strings.Join(strings.Fields(text), ""), `'"`)
 	if strings.HasPrefix(text, "tesla:") || strings.HasPrefix(text, "https:") {
 		text = word // a terminal broke it into lines; inside other text an address ends at the first blank
 	}
 	m := callback.FindStringSubmatch(text)
+	answer, ours := answered(redirect, text)
 	bare := named.ReplaceAllString(word, "")
 	switch {
 	case len(text) > 16<<10:
-		return pasted{}, refuse("that is longer than 16 KiB: paste only the address that begins with tesla://")
-	case m != nil:
+		return pasted{}, refuse("that is longer than 16 KiB: paste only the address that begins with " + begin)
+	case ours:
+		return query(CallbackURL, answer)
+	case m != nil && redirect == "":
 		return query(map[string]Recognised{"tesla": CallbackURL, "https": OldCallbackURL}[m[1]], m[2])
 	case strings.HasPrefix(word, "code="):
 		return query(AuthorizationCode, word)
 	case !opaque.MatchString(bare):
-		return pasted{}, refuse("that is no callback address, code or refresh token: paste the address that begins with tesla://auth/callback?code=")
+		return pasted{}, refuse("that is no callback address, code or refresh token: paste the address that begins with " + begin)
 	}
 	// Claims of what is no JWT, or a damaged one, are empty; Tesla will say what it thinks of it.
 	claims, _ := base64.RawURLEncoding.DecodeString(strings.Split(bare+".", ".")[1])

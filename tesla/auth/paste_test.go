@@ -52,7 +52,7 @@ func TestParse(t *testing.T) {
 		{"too long", strings.Repeat("a", 16<<10+1), "", "", "", "", "16 KiB"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			p, fault := parse(tt.text)
+			p, fault := parse(tt.text, "")
 			if fault != nil || tt.fail != "" {
 				if fault == nil || tt.fail == "" || !strings.Contains(fault.Error(), tt.fail) {
 					t.Fatalf("got error %v, want one with %q", fault, tt.fail)
@@ -83,12 +83,12 @@ func TestParseRecordedCallbacks(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, kind := range map[string]Recognised{"new_ok": CallbackURL, "new_cn": CallbackURL, "old_ok_until_2026_04": OldCallbackURL} {
-		p, fault := parse(sample.Body[name])
+		p, fault := parse(sample.Body[name], "")
 		if fault != nil || p.kind != kind || !strings.HasSuffix(p.code.Reveal(), "_0123456789abcdef") || p.state.Reveal() != "abc" {
 			t.Errorf("%s: got %v %v", name, p.kind, fault)
 		}
 	}
-	if _, fault := parse(sample.Body["cancelled"]); fault == nil || !strings.Contains(fault.Error(), "cancelled") {
+	if _, fault := parse(sample.Body["cancelled"], ""); fault == nil || !strings.Contains(fault.Error(), "cancelled") {
 		t.Errorf("cancelled: %v", fault)
 	}
 }
@@ -99,7 +99,7 @@ func FuzzParse(f *testing.F) {
 	f.Add("code=EU_0123456789abcdef&error=login_cancelled")
 	f.Add("Failed to launch 'https://auth.tesla.cn/void/callback?code=CN_0123456789abcdef'")
 	f.Fuzz(func(t *testing.T, text string) {
-		p, fault := parse(text)
+		p, fault := parse(text, "")
 		code, refresh := p.code.Reveal(), p.refresh.Reveal()
 		if fault != nil {
 			if fault.kind != refused || strings.Contains(fault.Error(), "EU_0123456789abcdef") {
@@ -113,7 +113,7 @@ func FuzzParse(f *testing.F) {
 		if !opaque.MatchString(code+refresh) || len(code+refresh) > 16<<10 {
 			t.Errorf("%q: taken out %q", text, code+refresh)
 		}
-		if again, fault := parse(text + "\n"); fault != nil || again.code.Reveal() != code || again.refresh.Reveal() != refresh {
+		if again, fault := parse(text+"\n", ""); fault != nil || again.code.Reveal() != code || again.refresh.Reveal() != refresh {
 			t.Errorf("%q: a newline changes the result", text)
 		}
 	})

@@ -2,7 +2,8 @@
 // sees a token. Package hosts knows who may be talked to, package secret the text that does not print.
 //
 // Secrets: the refresh token is the whole Tesla account (locate, unlock, drive) for months, the access token the same for
-// 8 hours; an authorization code with its PKCE verifier becomes both. No password passes through here.
+// 8 hours; an authorization code with its PKCE verifier becomes both. Those of a [Fleet] login are good for its [Scopes] only;
+// its client secret is needed for the code alone. No password passes through here.
 //
 // Kept: in memory, and in plain text in token.json (0600) in the state folder. Whoever reads that file has the login. To end
 // a login for good revoke it in the Tesla account; to make this program forget it delete the file.
@@ -47,7 +48,8 @@ import (
 // Config says where a login is made and used.
 type Config struct {
 	AuthURL   string            // base of a simulator or a proxy; "" is https://auth.tesla.com
-	APIURL    string            // "" is the Owner API that belongs to the login
+	APIURL    string            // "" is the API that belongs to the login
+	Fleet     *Fleet            // nil for a login of the Owner API
 	Hosts     hosts.List        // with AuthURL and APIURL in it
 	Transport http.RoundTripper // for token requests and API calls; needed
 	UserAgent string
@@ -72,6 +74,11 @@ type Status struct {
 	AccessExpires time.Time `json:"access_expires_at,omitzero"`
 	LastRefresh   time.Time `json:"last_refresh,omitzero"`
 	Failures      int       `json:"refresh_failures"` // since the last good one
+}
+
+// LoginRequired tells that there is no login that could be used.
+func (s Status) LoginRequired() bool {
+	return s.State == string(notConfigured) || s.State == string(loginRequired)
 }
 
 // Open prepares dir and reads token.json there. No login, or a dead one, is no error (see Status); a folder that cannot be
@@ -124,6 +131,9 @@ func (s *Source) Status() Status {
 
 // APIURL is the base of the API for this login, without a slash at the end.
 func (s *Source) APIURL() string {
+	if s.c.Fleet != nil {
+		return cmp.Or(s.c.APIURL, s.c.Fleet.API)
+	}
 	if s.c.APIURL == "" && strings.HasSuffix(s.state.Load().tok.Issuer, ".cn"+v3) {
 		return "https://owner-api.vn.cloud.tesla.cn"
 	}

@@ -26,6 +26,7 @@ type token struct {
 	Issuer   string      `json:"issuer"`      // where it was made and is renewed: https://auth.tesla.com/oauth2/v3
 	Obtained time.Time   `json:"obtained_at"` // when it was asked for; monotonic if that was in this process
 	Seconds  int64       `json:"expires_in"`
+	Client   string      `json:"client_id"` // of a Fleet application; "", as in files from before there were any, for the Owner API
 }
 
 func (t token) life() time.Duration { return time.Duration(t.Seconds) * time.Second }
@@ -35,8 +36,12 @@ func (t token) age() time.Duration { return max(0, time.Since(t.Obtained)) }
 
 // write returns once t is on disk for good; until then the file holds the token before it.
 func (s *Source) write(t token) error {
-	data, err := json.Marshal(map[string]any{"version": t.Version, "issuer": t.Issuer, "obtained_at": t.Obtained.UTC(),
-		"expires_in": t.Seconds, "access_token": t.Access.Reveal(), "refresh_token": t.Refresh.Reveal()})
+	fields := map[string]any{"version": t.Version, "issuer": t.Issuer, "obtained_at": t.Obtained.UTC(),
+		"expires_in": t.Seconds, "access_token": t.Access.Reveal(), "refresh_token": t.Refresh.Reveal()}
+	if t.Client != "" {
+		fields["client_id"] = t.Client
+	}
+	data, err := json.Marshal(fields)
 	if err != nil {
 		return err
 	}
@@ -64,6 +69,9 @@ func (s *Source) read(name string) (t token, fault *Error) {
 	}
 	if json.Unmarshal(data, &t) != nil || t.Version != 1 || t.Refresh.Reveal() == "" || t.Seconds < 0 || t.Seconds > 1e9 {
 		return token{}, &Error{kind: loginRequired, text: s.path + " is damaged or of another version: run the login command, it replaces the file"}
+	}
+	if t.Client != s.client() {
+		return token{}, &Error{kind: loginRequired, text: "the login in " + s.path + " is that of another application (the Owner API, or a Fleet client_id), so it is not sent: run the login command, or correct tesla.api and tesla.client_id"}
 	}
 	if at, fault := s.issuer(t.Issuer); fault != nil || at != t.Issuer {
 		return token{}, &Error{kind: loginRequired, text: "the login in " + s.path + " was made at another place: run the login command, or correct auth_url"}
@@ -217,21 +225,26 @@ func (s *Source) request(g grant) (token, *Error) {
 		}
 		return answer, err
 	}))
-	conf, proof := endpoint(g.issuer), oauth2.VerifierOption(g.verifier.Reveal())
+	conf := s.endpoint(g.issuer)
 	ask := conf.TokenSource(ctx, &oauth2.Token{RefreshToken: g.refresh.Reveal()}).Token
-	if code := g.code.Reveal(); code != "" {
-		ask = func() (*oauth2.Token, error) { return conf.Exchange(ctx, code, proof) }
+	if g.code.Reveal() != "" {
+		ask = func() (*oauth2.Token, error) { return s.exchange(ctx, *conf, g) }
 	}
 	asked := time.Now()
 	t, err := ask()
 	if err != nil || t.RefreshToken == "" {
 		return token{}, explain(err)
 	}
-	return token{1, secret.Hide(t.AccessToken), secret.Hide(t.RefreshToken), g.issuer, asked, cmp.Or(min(max(0, t.ExpiresIn), 1e9), 8*3600)}, nil
+	return token{1, secret.Hide(t.AccessToken), secret.Hide(t.RefreshToken), g.issuer, asked, cmp.Or(min(max(0, t.ExpiresIn), 1e9), 8*3600), s.client()}, nil
 }
 
-// endpoint asks as Tesla's own app does. With any other AuthStyle the library sends a refused request a second time.
-func endpoint(issuer string) *oauth2.Config {
-	return &oauth2.Config{ClientID: "ownerapi", RedirectURL: "tesla://auth/callback", Scopes: []string{"openid", "email", "offline_access"},
+// endpoint asks as Tesla's own app does, or as the application that the owner has registered. With any other AuthStyle the
+// library sends a refused request a second time.
+func (s *Source) endpoint(issuer string) *oauth2.Config {
+	conf := &oauth2.Config{ClientID: "ownerapi", RedirectURL: "tesla://auth/callback", Scopes: []string{"openid", "email", "offline_access"},
 		Endpoint: oauth2.Endpoint{AuthURL: issuer + "/authorize", TokenURL: issuer + "/token", AuthStyle: oauth2.AuthStyleInParams}}
+	if f := s.c.Fleet; f != nil {
+		conf.ClientID, conf.RedirectURL, conf.Scopes = f.ClientID, f.RedirectURL, Scopes()
+	}
+	return conf
 }

@@ -105,22 +105,29 @@ func (c *Car) with(ctx context.Context, domain universalmessage.Domain, do func(
 	end, bounded := hosts.End(ctx)
 	l, err := c.open(ctx, domain, end)
 	if err != nil {
-		return err
+		return inTime(err, end)
 	}
-	until := time.Now().Add(lifetime)
+	now := time.Now()
+	until := now.Add(lifetime)
 	if bounded && end.Before(until) {
 		until = end
+	}
+	if !now.Before(until) {
+		return &tesla.Error{Class: tesla.ErrTooLate}
 	}
 	// The library makes the context's deadline the command's expiry.
 	ctx, cancel := context.WithDeadline(ctx, until)
 	defer cancel()
 	l.guard.issue(domain, until)
 	err = do(ctx, l)
-	err = classify(err, l.guard.settle())
+	unanswered, behind := l.guard.settle()
+	err = classify(err, unanswered)
 	switch {
 	case sessionLost(err):
 		c.unlink()
 		c.sessions.forget()
+	case behind:
+		c.jump(l)
 	default:
 		c.sessions.keep(l.vehicle, c.cfg.VIN)
 	}
@@ -152,16 +159,29 @@ func (c *Car) open(ctx context.Context, domain universalmessage.Domain, end time
 	if _, cloud := l.guard.Connector.(connector.FleetAPIConnector); cloud && domain == security {
 		return l, nil // Tesla wakes the car, and needs no session for that
 	}
+	began := time.Now().UTC()
 	if err := l.vehicle.StartSession(ctx, []universalmessage.Domain{domain}); err != nil {
 		c.unlink() // a session that was begun and not answered is not to be used
-		return nil, inTime(classify(err, false), end)
+		return nil, classify(err, false)
 	}
 	l.begun[domain] = true
-	c.sessions.keep(l.vehicle, c.cfg.VIN)
+	if len(c.sessions.Handshakes) > 0 && !c.sessions.Handshakes[len(c.sessions.Handshakes)-1].Before(began) {
+		c.jump(l) // it was a handshake, and not a session that was kept
+	}
 	return l, nil
 }
 
-// inTime makes an error for want of time what it is for one whose time is over.
+// jump leaves out some counters: whoever else commands this car with our key, say set-amps while the bridge runs, has begun
+// where we are, and no two messages should have the same counter. What guard makes of one that was used depends on it.
+func (c *Car) jump(l *link) {
+	c.sessions.keep(l.vehicle, c.cfg.VIN)
+	if err := l.vehicle.LoadCachedSessions(c.sessions.Cache); err != nil {
+		c.cfg.Trouble(fmt.Errorf("leave out counters: %w", err))
+	}
+	c.sessions.keep(l.vehicle, c.cfg.VIN)
+}
+
+// inTime gives an error before anything was sent its name, if the command's time is over.
 func inTime(err error, end time.Time) error {
 	if errors.Is(err, tesla.ErrTemporary) && !end.IsZero() && !time.Now().Before(end) {
 		return &tesla.Error{Class: tesla.ErrTooLate}
@@ -196,7 +216,8 @@ func (c *Car) connect(ctx context.Context) (*link, error) {
 		g.Close()
 		return nil, classify(err, false)
 	}
-	if err := v.Connect(ctx); err != nil {
+	// It only waits for a goroutine of its own, which it would lose if it gave up.
+	if err := v.Connect(context.WithoutCancel(ctx)); err != nil {
 		g.Close()
 		return nil, classify(err, false)
 	}

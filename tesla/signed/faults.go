@@ -73,6 +73,14 @@ func faultError(fault universalmessage.MessageFault_E) error {
 	return &tesla.Error{Class: tesla.ErrRefused, Text: word}
 }
 
+// maybe marks a refusal that may be for the second copy of a message, whose first was carried out.
+func maybe(err error, uncertain bool) error {
+	if e, ok := errors.AsType[*tesla.Error](err); ok && uncertain {
+		e.Uncertain = true
+	}
+	return err
+}
+
 // sessionLost tells errors after which a session is worth nothing.
 func sessionLost(err error) bool {
 	return errors.Is(err, tesla.ErrSession) || errors.Is(err, tesla.ErrNotPaired)

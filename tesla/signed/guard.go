@@ -9,6 +9,7 @@ import (
 
 	"github.com/teslamotors/vehicle-command/pkg/connector"
 	"github.com/teslamotors/vehicle-command/pkg/protocol"
+	"github.com/teslamotors/vehicle-command/pkg/protocol/protobuf/signatures"
 	"github.com/teslamotors/vehicle-command/pkg/protocol/protobuf/universalmessage"
 
 	"tesla2mqtt/tesla"
@@ -36,6 +37,8 @@ type ticket struct {
 	sends  int
 	fault  universalmessage.MessageFault_E
 	again  bool // the car has refused it unread
+	// counter is that of the last send.
+	counter uint32
 }
 
 // maxSends is how often one signed message may go out: the second time only after the car has refused the first unread.
@@ -70,12 +73,13 @@ func (g *guard) issue(domain universalmessage.Domain, end time.Time) {
 	g.ticket = ticket{domain: domain, end: end, open: true}
 }
 
-// settle closes the ticket, and tells whether the message went out and the car may have carried it out, for all that is known.
-func (g *guard) settle() (unanswered bool) {
+// settle closes the ticket, and tells whether the message went out and the car may have carried it out, for all that is known;
+// and whether somebody else uses up counters.
+func (g *guard) settle() (unanswered, behind bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.ticket.open = false
-	return g.ticket.sends > 0 && !g.ticket.again
+	return g.ticket.sends > 0 && !g.ticket.again, g.ticket.fault == usedCounter
 }
 
 // Send lets pass what may be sent now.
@@ -90,13 +94,18 @@ func (g *guard) Send(ctx context.Context, message []byte) error {
 			return err
 		}
 	case m.GetSignatureData() != nil:
-		return g.sendSigned(ctx, message)
+		return g.sendSigned(ctx, message, counterOf(m.GetSignatureData()))
 	}
 	return g.Connector.Send(ctx, message)
 }
 
-func (g *guard) sendSigned(ctx context.Context, message []byte) error {
-	if err := g.punch(time.Now()); err != nil {
+// counterOf is the counter of a command, by whatever kind of signature.
+func counterOf(s *signatures.SignatureData) uint32 {
+	return max(s.GetAES_GCM_PersonalizedData().GetCounter(), s.GetHMAC_PersonalizedData().GetCounter())
+}
+
+func (g *guard) sendSigned(ctx context.Context, message []byte, counter uint32) error {
+	if err := g.punch(time.Now(), counter); err != nil {
 		return err
 	}
 	err := g.Connector.Send(ctx, message)
@@ -109,7 +118,7 @@ func (g *guard) sendSigned(ctx context.Context, message []byte) error {
 }
 
 // punch uses the ticket for one send.
-func (g *guard) punch(now time.Time) error {
+func (g *guard) punch(now time.Time, counter uint32) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	t := &g.ticket
@@ -118,11 +127,13 @@ func (g *guard) punch(now time.Time) error {
 		return &tesla.Error{Class: tesla.ErrTooLate, Text: "nobody waits for it any more"}
 	case !now.Before(t.end) && t.sends == 0, !now.Before(t.end) && t.again:
 		return &tesla.Error{Class: tesla.ErrTooLate}
-	case t.sends > 0 && !t.again, t.sends >= maxSends:
+	case t.sends > 0 && !t.again:
+		return maybe(faultError(t.fault), t.fault == usedCounter)
+	case t.sends >= maxSends:
 		return faultError(t.fault)
 	}
 	t.sends++
-	t.again = false
+	t.again, t.counter = false, counter
 	return nil
 }
 
@@ -172,18 +183,25 @@ func (g *guard) take(message []byte) bool {
 	status := m.GetSignedMessageStatus()
 	if fault := status.GetSignedMessageFault(); ours && fault != universalmessage.MessageFault_E_MESSAGEFAULT_ERROR_NONE {
 		t.fault, t.again = fault, unread[fault]
+		if fault == usedCounter {
+			// If it is ours that was used, the message may have come twice, and this be the answer to the second. If the
+			// car knows a higher one, somebody else has our key too, and we are behind.
+			info, ok := sessionInfo(m.GetSessionInfo())
+			t.again = ok && info.GetCounter() > t.counter
+		}
 	} else if ours && status.GetOperationStatus() == universalmessage.OperationStatus_E_OPERATIONSTATUS_WAIT {
 		t.fault, t.again = universalmessage.MessageFault_E_MESSAGEFAULT_ERROR_BUSY, true
 	}
 	return true
 }
 
+const usedCounter = universalmessage.MessageFault_E_MESSAGEFAULT_ERROR_INVALID_TOKEN_OR_COUNTER
+
 // unread are the refusals after which the same order may be sent once more, since the car did not get as far as looking at it.
 var unread = map[universalmessage.MessageFault_E]bool{
-	universalmessage.MessageFault_E_MESSAGEFAULT_ERROR_BUSY:                     true,
-	universalmessage.MessageFault_E_MESSAGEFAULT_ERROR_INVALID_SIGNATURE:        true,
-	universalmessage.MessageFault_E_MESSAGEFAULT_ERROR_INVALID_TOKEN_OR_COUNTER: true,
-	universalmessage.MessageFault_E_MESSAGEFAULT_ERROR_INCORRECT_EPOCH:          true,
-	universalmessage.MessageFault_E_MESSAGEFAULT_ERROR_TIME_EXPIRED:             true,
-	universalmessage.MessageFault_E_MESSAGEFAULT_ERROR_TIME_TO_LIVE_TOO_LONG:    true,
+	universalmessage.MessageFault_E_MESSAGEFAULT_ERROR_BUSY:                  true,
+	universalmessage.MessageFault_E_MESSAGEFAULT_ERROR_INVALID_SIGNATURE:     true,
+	universalmessage.MessageFault_E_MESSAGEFAULT_ERROR_INCORRECT_EPOCH:       true,
+	universalmessage.MessageFault_E_MESSAGEFAULT_ERROR_TIME_EXPIRED:          true,
+	universalmessage.MessageFault_E_MESSAGEFAULT_ERROR_TIME_TO_LIVE_TOO_LONG: true,
 }

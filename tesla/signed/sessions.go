@@ -23,6 +23,9 @@ const (
 	// counterReserve is how many counters are taken from the file at a time. What the file names was never used, so that a
 	// crash cannot make a counter come twice, without a write for each command.
 	counterReserve = 256
+	// shortReserve is for a process that keeps nothing, such as set-amps: so it leaves out other counters than the bridge does
+	// beside it, and the two never use the same.
+	shortReserve = 8
 )
 
 // Memory keeps small files.
@@ -42,14 +45,16 @@ type sessions struct {
 	Handshakes []time.Time         `json:"handshakes"`
 	Cache      *cache.SessionCache `json:"sessions"`
 
+	reserve  uint32
 	reserved map[int]uint32 // by domain: the counter that the file names
 }
 
 // loadSessions reads what was kept of a car. What is missing, damaged or of another key is as if there were none.
 func loadSessions(memory Memory, trouble func(error), vin, key string) *sessions {
 	s := &sessions{memory: memory, name: "session-" + vin + ".json", trouble: trouble,
-		Key: key, Cache: cache.New(0), reserved: map[int]uint32{}}
+		Key: key, Cache: cache.New(0), reserve: counterReserve, reserved: map[int]uint32{}}
 	if memory == nil {
+		s.reserve = shortReserve
 		return s
 	}
 	data, err := memory.Load(s.name)
@@ -137,8 +142,8 @@ func (s *sessions) keep(v exporter, vin string) {
 		}
 		named := s.reserved[e.Domain]
 		used := info.GetCounter()
-		if used+counterReserve/4 > named || named-used > 2*counterReserve {
-			named, dirty = used+counterReserve, true
+		if used+s.reserve/4 > named || named-used > 2*s.reserve {
+			named, dirty = used+s.reserve, true
 		}
 		s.reserved[e.Domain] = named
 		info.Counter = named

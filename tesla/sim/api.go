@@ -6,15 +6,20 @@ import (
 	"time"
 )
 
-// api answers the Owner API. The lock is held.
+// api answers the API. The lock is held.
 func (t *Tesla) api(q *request) answer {
 	if no := t.bearer(q.Request); no != nil {
 		return *no
 	}
+	if t.Fleet != nil {
+		if a := t.fleetAPI(q); a != nil {
+			return *a
+		}
+	}
 	switch q.name {
 	case "products":
 		return t.products()
-	case "vehicles":
+	case "vehicles", "fleet_status", "users/region":
 		return apiError(http.StatusPreconditionFailed,
 			"Endpoint is only available on fleetapi. Visit https://developer.tesla.com/docs for more info")
 	}
@@ -94,6 +99,8 @@ func (c *car) unreachable() *answer {
 	switch {
 	case c.inService:
 		no = apiError(http.StatusMethodNotAllowed, "vehicle is currently in service")
+	case c.state() != "online" && c.t.Fleet != nil:
+		no = apiError(http.StatusRequestTimeout, "vehicle unavailable: vehicle is offline or asleep")
 	case c.state() != "online":
 		no = apiError(http.StatusRequestTimeout, `vehicle unavailable: {:error=>"vehicle unavailable:"}`)
 	default:

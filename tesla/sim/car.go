@@ -16,6 +16,8 @@ type Car struct {
 
 	// SignedCommands makes the car refuse the unsigned commands of the Owner API, as those newer than 2021 do.
 	SignedCommands bool
+	// Unpaired is a car that does not know the key of the Fleet application.
+	Unpaired bool
 
 	BatteryKWh float64 // 0: 75
 	Level      float64 // %, 0: 50

@@ -11,6 +11,8 @@
 //   - The Owner API of 2026: products (with an energy site among the cars), vehicles/{id}, vehicle_data, wake_up and the
 //     charging commands. vehicles is 412 (evcc#11854), data_request is 404, and cars newer than 2021 refuse unsigned
 //     commands with 403 (alandtse/tesla#858).
+//   - The Fleet API instead, see [Fleet]: an application with its secret and redirect URL, scopes, regions and their 421, the
+//     list of vehicles, fleet_status. Commands to cars newer than 2021 are refused unless signed, as above.
 //   - Sleep. Reading vehicle_data restarts the idle timer of a car that is awake, and is 408 on one that sleeps; only
 //     wake_up, the app, a plug or a schedule wakes (TeslaMate's rules). A car may show as offline while it sleeps
 //     (firmware 2024.20), and may look in on itself each hour.
@@ -26,9 +28,10 @@
 //
 // # What it does not model
 //
-// The Fleet API's registration and bills, Bluetooth, what a car buffers of its telemetry while it has no
-// network, regions, TLS fingerprints, several accounts, loss of charge while parked, temperatures, scopes, captchas, and the
-// 90 days after which an unused refresh token may die. The reason "no_power" and the status 400 for a malformed command are guesses: no answer was recorded.
+// The Fleet API's bills and the making of an application, Bluetooth, what a car buffers of its telemetry while it has no
+// network, TLS fingerprints, several accounts, loss of charge while parked, temperatures, captchas, and the 90 days after which
+// an unused refresh token may die. The reason "no_power" and the status 400 for a malformed command are guesses: no answer was
+// recorded.
 //
 // # Time
 //

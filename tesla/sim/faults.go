@@ -129,6 +129,8 @@ var faultKinds = []FaultKind{
 	{"could_not_wake_buses", "parts of the car still sleep", "command", says(refused("could_not_wake_buses"))},
 	{"unsigned_cmds_hardlocked", "the car wants signed commands, the old words", "command",
 		says(refused("unsigned_cmds_hardlocked"))},
+	{"twice", "a signed command reaches the car twice, and the second answer comes back", "signed_command", (*Tesla).double},
+	{"reboot", "the car restarts just before a signed command", "signed_command", (*Tesla).reboot},
 	{"login_required", "the refresh token is dead, a person must log in", "token", says(loginRequired("Login required"))},
 	{"invalid_grant", "the same in the words of the standard", "token", says(invalidGrant())},
 	{"server_error", "the token endpoint fails, 400 but temporary", "token",

@@ -22,6 +22,7 @@ const (
 type code struct {
 	challenge string
 	issuer    string
+	scopes    []string
 	minted    time.Time
 	used      bool
 }
@@ -38,10 +39,10 @@ func (t *Tesla) authorize(q *request) answer {
 		back.Set("error", "login_cancelled")
 	} else {
 		issuer := t.issuer(q.Request)
-		back.Set("code", t.mintCode(query.Get("code_challenge"), issuer))
+		back.Set("code", t.mintCode(query.Get("code_challenge"), issuer, t.granted(query.Get("scope"))))
 		back.Set("issuer", issuer)
 	}
-	location := registeredRedirect + "?" + back.Encode()
+	location := t.redirect() + "?" + back.Encode()
 	return answer{status: http.StatusFound, header: map[string]string{"Location": location}, body: ""}
 }
 
@@ -51,7 +52,7 @@ func (t *Tesla) loginFault(query url.Values) string {
 	switch {
 	case query.Get("client_id") != t.client():
 		return "The 'client_id' supplied is not known."
-	case query.Get("redirect_uri") != registeredRedirect:
+	case query.Get("redirect_uri") != t.redirect():
 		return "The 'redirect_uri' supplied is not registered for this 'client_id'."
 	case query.Get("response_type") != "code":
 		return "The 'response_type' must be 'code'."
@@ -59,6 +60,8 @@ func (t *Tesla) loginFault(query url.Values) string {
 		return "The 'code_challenge_method' must be 'S256'."
 	case err != nil || len(challenge) != sha256.Size: // the hex form of some documents ends here
 		return "The 'code_challenge' must be the unpadded base64url form of a SHA-256."
+	case t.foreignScope(query.Get("scope")) != "":
+		return "The 'scope' holds '" + t.foreignScope(query.Get("scope")) + "', which is not known."
 	case !hasScopes(query.Get("scope")):
 		return "The 'scope' must hold 'openid' and 'offline_access'."
 	case query.Get("state") == "":
@@ -78,7 +81,7 @@ func (t *Tesla) Code(challenge string) string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.ready()
-	return t.mintCode(challenge, t.issuer(nil))
+	return t.mintCode(challenge, t.issuer(nil), t.allScopes())
 }
 
 // Approve plays the user: it opens the URL of the login page and returns the tesla:// URL that the browser is sent to,
@@ -100,14 +103,17 @@ func (t *Tesla) Approve(loginURL string) (string, error) {
 }
 
 // mintCode makes an authorization code. The lock is held.
-func (t *Tesla) mintCode(challenge, issuer string) string {
-	text := t.mint(region(issuer) + "_")
-	t.codes[text] = &code{challenge: challenge, issuer: issuer, minted: time.Now()}
+func (t *Tesla) mintCode(challenge, issuer string, scopes []string) string {
+	text := t.mint(t.region(issuer) + "_")
+	t.codes[text] = &code{challenge: challenge, issuer: issuer, scopes: scopes, minted: time.Now()}
 	return text
 }
 
 // client is the client_id that may log in.
 func (t *Tesla) client() string {
+	if t.Fleet != nil {
+		return t.Fleet.ClientID
+	}
 	if t.ClientID == "" {
 		return "ownerapi"
 	}
@@ -128,7 +134,10 @@ func (t *Tesla) issuer(r *http.Request) string {
 }
 
 // region is the prefix of tokens and codes, and the ou_code in the claims.
-func region(issuer string) string {
+func (t *Tesla) region(issuer string) string {
+	if t.Fleet != nil {
+		return strings.ToUpper(t.Fleet.region())
+	}
 	u, err := url.Parse(issuer)
 	if err == nil && strings.HasSuffix(u.Hostname(), ".cn") {
 		return "CN"

@@ -25,15 +25,15 @@ func (t *Tesla) mint(prefix string) string {
 }
 
 // newLogin starts a chain of refresh tokens.
-func (t *Tesla) newLogin(issuer string) *login {
-	l := &login{issuer: issuer}
+func (t *Tesla) newLogin(issuer string, scopes []string) *login {
+	l := &login{issuer: issuer, scopes: scopes}
 	t.renew(l)
 	return l
 }
 
 // renew makes the next refresh token of a login the current one.
 func (t *Tesla) renew(l *login) {
-	l.current = t.mint(region(l.issuer) + "_")
+	l.current = t.mint(t.region(l.issuer) + "_")
 	t.logins[l.current] = l
 }
 
@@ -44,11 +44,11 @@ func (t *Tesla) newAccess(l *login, expires time.Time) string {
 		"iss":     l.issuer,
 		"azp":     t.client(),
 		"sub":     "00000000-0000-4000-8000-000000000000",
-		"aud":     []string{apiHost(l.issuer), l.issuer + "/userinfo"},
-		"scp":     []string{"openid", "email", "offline_access"},
+		"aud":     append(t.audiences(l.issuer), l.issuer+"/userinfo"),
+		"scp":     l.scopes,
 		"exp":     expires.Unix(),
 		"iat":     now.Unix(),
-		"ou_code": region(l.issuer),
+		"ou_code": t.region(l.issuer),
 		"locale":  "en-US",
 	}
 	raw, err := json.Marshal(claims)
@@ -62,12 +62,17 @@ func (t *Tesla) newAccess(l *login, expires time.Time) string {
 	return text
 }
 
-// apiHost is the audience that goes with an issuer.
-func apiHost(issuer string) string {
-	if region(issuer) == "CN" {
-		return "https://owner-api.vn.cloud.tesla.cn/"
+// audiences are the APIs that go with an issuer. A Fleet token for na or eu names both, and ou_code tells which it is.
+func (t *Tesla) audiences(issuer string) []string {
+	switch {
+	case t.region(issuer) == "CN" && t.Fleet != nil:
+		return []string{fleetBases["cn"]}
+	case t.Fleet != nil:
+		return []string{fleetBases["na"], fleetBases["eu"]}
+	case t.region(issuer) == "CN":
+		return []string{"https://owner-api.vn.cloud.tesla.cn/"}
 	}
-	return "https://owner-api.teslamotors.com/"
+	return []string{"https://owner-api.teslamotors.com/"}
 }
 
 // bearer checks the access token of a request; nil if it is good.
@@ -91,7 +96,7 @@ func (t *Tesla) Login() (accessToken, refreshToken string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.ready()
-	l := t.newLogin(t.issuer(nil))
+	l := t.newLogin(t.issuer(nil), t.allScopes())
 	return t.newAccess(l, time.Now().Add(t.life())), l.current
 }
 

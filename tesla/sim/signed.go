@@ -45,15 +45,20 @@ func (t *Tesla) signedCommand(q *request) answer {
 	return response(base64.StdEncoding.EncodeToString(reply))
 }
 
-// reach finds the car of a signed command, if it is there, awake, and speaks the protocol.
+// reach finds the car of a signed command, if it is there, awake, and speaks the protocol. Only the Fleet API has this.
 func (t *Tesla) reach(q *request) (*car, *answer) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if no := t.bearer(q.Request); no != nil {
 		return nil, no
 	}
+	if t.Fleet != nil {
+		if no := t.fleetAPI(q); no != nil {
+			return nil, no
+		}
+	}
 	c := t.find(q.key)
-	if c == nil {
+	if c == nil || t.Fleet == nil {
 		return nil, new(apiError(http.StatusNotFound, "not_found"))
 	}
 	c.advance(time.Now())
@@ -61,6 +66,23 @@ func (t *Tesla) reach(q *request) (*car, *answer) {
 		return nil, new(apiError(http.StatusUnprocessableEntity, "vehicle does not support protocol"))
 	}
 	return c, c.unreachable()
+}
+
+// double is a network that doubles messages.
+func (t *Tesla) double(w http.ResponseWriter, q *request, _ *fault) {
+	t.answer(q)
+	t.answer(q).write(w)
+}
+
+// reboot is a car that forgets all sessions.
+func (t *Tesla) reboot(w http.ResponseWriter, q *request, _ *fault) {
+	t.mu.Lock()
+	c := t.find(q.key)
+	t.mu.Unlock()
+	if c != nil {
+		c.protocol.Restart()
+	}
+	t.answer(q).write(w)
 }
 
 // body is the rest of a car for its side of the protocol.

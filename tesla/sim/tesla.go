@@ -30,6 +30,8 @@ type Tesla struct {
 	Issuer string
 	// ClientID is the only client that may log in, "" for ownerapi.
 	ClientID string
+	// Fleet makes it speak the Fleet API, to one application, instead of the Owner API.
+	Fleet *Fleet
 
 	mu         sync.Mutex
 	seed       string // makes the tokens of two simulators differ

@@ -17,6 +17,7 @@ const grace = 24 * time.Hour
 // login is what one sign-in gave: a chain of refresh tokens of which the last two matter.
 type login struct {
 	issuer  string
+	scopes  []string
 	current string    // the newest refresh token
 	last    string    // the most recently used one, "" before the first refresh
 	usedAt  time.Time // when last was used first
@@ -38,6 +39,9 @@ func (t *Tesla) token(q *request) answer {
 	if err != nil {
 		t.violate("token request: %v", err)
 		return tokenError(http.StatusBadRequest, "invalid_request", err.Error())
+	}
+	if no := t.fleetTokenFault(q, form); no != nil {
+		return *no
 	}
 	if form.Get("client_id") != t.client() {
 		t.violate("token request with a foreign client_id")
@@ -90,7 +94,7 @@ func (t *Tesla) exchange(form url.Values) answer {
 	c.used = true // a failed try spends it as well
 	sum := sha256.Sum256([]byte(verifier))
 	switch {
-	case form.Get("redirect_uri") != registeredRedirect:
+	case form.Get("redirect_uri") != t.redirect():
 		t.violate("token request with another redirect_uri than the login page had")
 	case len(verifier) < 43 || len(verifier) > 128:
 		t.violate("a code_verifier of %d characters", len(verifier))
@@ -98,7 +102,7 @@ func (t *Tesla) exchange(form url.Values) answer {
 		t.violate("a code_verifier that does not fit its challenge")
 	case time.Since(c.minted) > codeLife:
 	default:
-		l := t.newLogin(c.issuer)
+		l := t.newLogin(c.issuer, c.scopes)
 		a := t.grant(l)
 		a["state"] = "of the union" // Tesla's own joke
 		return answer{status: http.StatusOK, body: a}

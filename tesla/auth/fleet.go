@@ -1,0 +1,112 @@
+package auth
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"regexp"
+	"slices"
+	"strings"
+
+	"golang.org/x/oauth2"
+
+	"tesla2mqtt/internal/secret"
+)
+
+// Fleet is an application registered at developer.tesla.com. With it a login is for the Fleet API instead of the Owner API:
+// it allows no more than Scopes, and can be revoked by itself.
+type Fleet struct {
+	ClientID    string
+	Secret      secret.Text // goes to the token endpoint with an authorization code, and nowhere else; "" if it has none
+	RedirectURL string      // as registered; no page has to be there
+	API         string      // base URL of the region, which is the audience as well
+}
+
+// Scopes is all that a Fleet login asks for: to read the car, to wake it, and to command its charging.
+func Scopes() []string {
+	return []string{"openid", "offline_access", "vehicle_device_data", "vehicle_charging_cmds"}
+}
+
+// Page is the host where a person logs in.
+func (f *Fleet) Page() string {
+	if strings.HasSuffix(f.API, ".cn") {
+		return "https://auth.tesla.cn"
+	}
+	return "https://auth.tesla.com"
+}
+
+// Tokens is the host where codes and refresh tokens are traded. Tesla wants it to be this one since August 2025.
+func (f *Fleet) Tokens() string {
+	if strings.HasSuffix(f.API, ".cn") {
+		return "https://auth.tesla.cn"
+	}
+	return "https://fleet-auth.prd.vn.cloud.tesla.com"
+}
+
+// exchange trades a code. It is the one place where the client secret leaves this program: renewals go without.
+func (s *Source) exchange(ctx context.Context, conf oauth2.Config, g grant) (*oauth2.Token, error) {
+	with := []oauth2.AuthCodeOption{oauth2.VerifierOption(g.verifier.Reveal())}
+	if f := s.c.Fleet; f != nil {
+		conf.ClientSecret = f.Secret.Reveal()
+		with = append(with, oauth2.SetAuthURLParam("audience", f.API))
+	}
+	return conf.Exchange(ctx, g.code.Reveal(), with...)
+}
+
+// client is whose login may be used: "" for that of the Owner API. A token of one application is never sent as another's.
+func (s *Source) client() string {
+	if s.c.Fleet == nil {
+		return ""
+	}
+	return s.c.Fleet.ClientID
+}
+
+// redirect is the address that the browser ends up at, as far as it is known here: "" for the Owner API.
+func (s *Source) redirect() string {
+	if s.c.Fleet == nil {
+		return ""
+	}
+	return s.c.Fleet.RedirectURL
+}
+
+// answered finds what follows the redirect URL in a text that was pasted. Byte for byte, as Tesla compares it, but for the
+// slash that browsers put after a bare host.
+func answered(redirect, text string) (query string, found bool) {
+	_, after, found := strings.Cut(text, redirect)
+	if redirect == "" || !found {
+		return "", false
+	}
+	if strings.Count(redirect, "/") == 2 {
+		after = strings.TrimPrefix(after, "/")
+	}
+	after, found = strings.CutPrefix(after, "?")
+	if end := strings.IndexAny(after, " \t\r\n'\"<>"); end >= 0 {
+		after = after[:end]
+	}
+	return after, found
+}
+
+// Grant is what an access token says that it is good for.
+type Grant struct{ Audience, Scopes []string }
+
+var plainURL = regexp.MustCompile(`^https://[a-z0-9./-]{1,100}$`)
+
+// Grant reads the claims of the access token that is in use. They are told by Tesla and not verified: a hint for people.
+func (s *Source) Grant() (g Grant) {
+	var claims struct {
+		Audience json.RawMessage `json:"aud"`
+		Scopes   []string        `json:"scp"`
+	}
+	part := strings.Split(s.state.Load().tok.Access.Reveal()+"..", ".")[1]
+	text, err := base64.RawURLEncoding.DecodeString(part)
+	if err != nil || json.Unmarshal(text, &claims) != nil {
+		return Grant{} // opaque tokens are allowed to be
+	}
+	var one string
+	if json.Unmarshal(claims.Audience, &g.Audience) != nil && json.Unmarshal(claims.Audience, &one) == nil {
+		g.Audience = []string{one}
+	}
+	g.Audience = slices.DeleteFunc(g.Audience, func(at string) bool { return !plainURL.MatchString(at) })
+	g.Scopes = slices.DeleteFunc(claims.Scopes, func(word string) bool { return !plainCode.MatchString(word) })
+	return g
+}

@@ -1,0 +1,105 @@
+package signed
+
+import (
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+)
+
+// inPEM is DER in its envelope.
+func inPEM(t *testing.T, kind string, der []byte, err error) []byte {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der})
+}
+
+func TestLoadKey(t *testing.T) {
+	p256, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p384, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rsaKey, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalECPrivateKey(p256)
+	sec1 := inPEM(t, "EC PRIVATE KEY", der, err)
+	der, err = x509.MarshalPKCS8PrivateKey(p256)
+	pkcs8 := inPEM(t, "PRIVATE KEY", der, err)
+	der, err = x509.MarshalECPrivateKey(p384)
+	wrong := inPEM(t, "EC PRIVATE KEY", der, err)
+	der, err = x509.MarshalPKCS8PrivateKey(rsaKey)
+	rsaPEM := inPEM(t, "PRIVATE KEY", der, err)
+	der, err = x509.MarshalPKIXPublicKey(&p256.PublicKey)
+	public := inPEM(t, "PUBLIC KEY", der, err)
+	parameters := inPEM(t, "EC PARAMETERS", []byte{6, 8, 42, 134, 72, 206, 61, 3, 1, 7}, nil)
+	for _, row := range []struct {
+		name string
+		data []byte
+		mode os.FileMode
+		err  string
+	}{
+		{"SEC 1", sec1, 0o600, ""},
+		{"PKCS 8", pkcs8, 0o400, ""},
+		{"with parameters, as openssl does", append(bytes.Clone(parameters), sec1...), 0o600, ""},
+		{"for all", sec1, 0o644, "others on this machine may read or change the file (0644), and could command the car; run chmod 600 on it"},
+		{"for the group", sec1, 0o640, "others on this machine may read or change the file (0640), and could command the car; run chmod 600 on it"},
+		{"another curve", wrong, 0o600, "the key is of the curve P-384; cars take P-256 (prime256v1) only"},
+		{"RSA", rsaPEM, 0o600, "the private key is damaged, or not of an elliptic curve; cars take the curve P-256 (prime256v1) only"},
+		{"public", public, 0o600, "the file holds the public key; the private one is needed"},
+		{"damaged", inPEM(t, "EC PRIVATE KEY", []byte("hunter2"), nil), 0o600, "the private key is damaged, or not of an elliptic curve; cars take the curve P-256 (prime256v1) only"},
+		{"with a password", inPEM(t, "ENCRYPTED PRIVATE KEY", []byte{1}, nil), 0o600, "the key is protected by a password, which this program cannot ask for; write it without: openssl pkey -in FILE -out NEW"},
+		{"a certificate", inPEM(t, "CERTIFICATE", []byte{1}, nil), 0o600, "the file holds something else than a private key of the curve P-256"},
+		{"empty", nil, 0o600, "the file holds no private key in PEM form; make one with: openssl ecparam -name prime256v1 -genkey -noout"},
+		{"huge", make([]byte, maxKey+1), 0o600, fmt.Sprintf("the file is larger than %d bytes", maxKey)},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			if row.mode&0o077 != 0 && runtime.GOOS == "windows" {
+				t.Skip("no such rights here")
+			}
+			path := filepath.Join(t.TempDir(), "key.pem")
+			if err := os.WriteFile(path, row.data, row.mode); err != nil {
+				t.Fatal(err)
+			}
+			key, err := LoadKey(path)
+			if text := fmt.Sprint(err); row.err != "" && text != row.err || row.err == "" && err != nil {
+				t.Fatalf("got %v, want %q", err, row.err)
+			}
+			if row.err != "" {
+				return
+			}
+			want, err := p256.PublicKey.Bytes()
+			if err != nil || !bytes.Equal(key.Public(), want) {
+				t.Errorf("another key came out: %v", err)
+			}
+			for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%x"} {
+				secret := fmt.Sprintf("%x", p256.D.Bytes())
+				if text := fmt.Sprintf(verb, key); strings.Contains(text, p256.D.String()) || strings.Contains(strings.ToLower(text), secret) {
+					t.Errorf("%s shows the key", verb)
+				}
+			}
+		})
+	}
+	if _, err := LoadKey(filepath.Join(t.TempDir(), "none")); err == nil || !strings.Contains(err.Error(), "the file cannot be read: no such file") {
+		t.Errorf("no file: %v", err)
+	}
+	if _, err := LoadKey(t.TempDir()); err == nil {
+		t.Error("a folder was loaded")
+	}
+}
