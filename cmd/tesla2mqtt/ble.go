@@ -25,7 +25,9 @@ func (a *app) bleCommand() *cli.Command {
 	}}
 	for _, sub := range c.Commands {
 		sub.CustomHelpTemplate, sub.OnUsageError, sub.HideHelpCommand = usageOf(c.Name), wrongUsage, true
+		sub.Hidden = true // or the library would show a help of its own
 	}
+	c.ShellComplete = func(context.Context, *cli.Command) { fmt.Fprintln(a.out, "keygen\nscan\nenroll") }
 	return c
 }
 
