@@ -91,12 +91,10 @@ func (c *car) admit(p *pending) *refusal {
 		if c.cfg.ReadOnly || !c.cfg.Commands.Enabled {
 			return refuse("disabled", "commands are turned off in the configuration (commands.enabled, or write: none)")
 		}
-		if err := c.commander.Can(p.req.thing); err != nil {
-			reason := "unsupported"
-			if errors.Is(err, tesla.ErrNoKey) {
-				reason = "no_key"
-			}
-			return refuse(reason, "%s: %s", err, tesla.Advice(err))
+		if err := c.commander.Can(p.req.thing); errors.Is(err, tesla.ErrNoKey) {
+			return refuse("no_key", "%s: %s", err, tesla.Advice(err))
+		} else if err != nil {
+			return refuse("unsupported", "%s: %s", err, tesla.Advice(err))
 		}
 	}
 	value, reason, refused := bound(p.req, c.cfg.Commands, c.doc, c.limits)

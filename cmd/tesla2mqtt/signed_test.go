@@ -9,6 +9,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"encoding/pem"
+	"math/big"
 	"os"
 	"path/filepath"
 	"strings"
@@ -86,7 +87,7 @@ func (w *signedWhole) checkKey() {
 		data, _ := os.ReadFile(filepath.Join(w.dir, name))
 		all += string(data)
 	}
-	for _, form := range []string{hex.EncodeToString(scalar), base64.StdEncoding.EncodeToString(scalar), w.key.D.String(), string(scalar)} {
+	for _, form := range []string{hex.EncodeToString(scalar), base64.StdEncoding.EncodeToString(scalar), new(big.Int).SetBytes(scalar).String(), string(scalar)} {
 		if strings.Contains(all, form) {
 			w.t.Error("the command key got out")
 		}

@@ -174,68 +174,70 @@ func TestClient(t *testing.T) {
 	}
 }
 
+// refusals are ways to be refused.
+var refusals = []struct {
+	name  string
+	cloud bool
+	role  keys.Role
+	do    func(t *testing.T, r *rig) error
+	want  universalmessage.MessageFault_E
+}{
+	{"replay", false, keys.Role_ROLE_OWNER, func(t *testing.T, r *rig) error {
+		r.start(t, infotainment)
+		if err := r.v.SetChargingAmps(within(t, 5*time.Second), 9); err != nil {
+			return err
+		}
+		r.rest.orders = nil
+		r.car.Receive(r.sent[len(r.sent)-1])
+		return nil
+	}, universalmessage.MessageFault_E_MESSAGEFAULT_ERROR_INVALID_TOKEN_OR_COUNTER},
+	{"late", true, keys.Role_ROLE_OWNER, func(t *testing.T, r *rig) error {
+		r.start(t, infotainment)
+		r.tamper = func(m []byte) []byte { time.Sleep(3 * time.Second); return m }
+		return errorOf(r.v.SetChargingAmps(within(t, 2*time.Second), 9))
+	}, universalmessage.MessageFault_E_MESSAGEFAULT_ERROR_TIME_EXPIRED},
+	{"for too long", true, keys.Role_ROLE_OWNER, func(t *testing.T, r *rig) error {
+		r.start(t, infotainment)
+		r.tamper = func(m []byte) []byte { r.tamper = func([]byte) []byte { return nil }; return m }
+		return errorOf(r.v.SetChargingAmps(within(t, 5*time.Minute), 9))
+	}, universalmessage.MessageFault_E_MESSAGEFAULT_ERROR_TIME_TO_LIVE_TOO_LONG},
+	{"tampered", true, keys.Role_ROLE_OWNER, func(t *testing.T, r *rig) error {
+		r.start(t, infotainment)
+		r.tamper = func(m []byte) []byte {
+			var command universalmessage.RoutableMessage
+			if err := proto.Unmarshal(m, &command); err != nil {
+				t.Fatal(err)
+			}
+			command.Flags ^= 4
+			return marshal(&command)
+		}
+		return errorOf(r.v.SetChargingAmps(within(t, 3*time.Second), 9))
+	}, universalmessage.MessageFault_E_MESSAGEFAULT_ERROR_INVALID_SIGNATURE},
+	{"unknown key", false, keys.Role_ROLE_NONE, func(t *testing.T, r *rig) error {
+		return r.v.StartSession(within(t, 5*time.Second), []universalmessage.Domain{infotainment})
+	}, universalmessage.MessageFault_E_MESSAGEFAULT_ERROR_UNKNOWN_KEY_ID},
+	{"may only look", false, keys.Role_ROLE_VEHICLE_MONITOR, func(t *testing.T, r *rig) error {
+		r.start(t, infotainment)
+		return r.v.SetChargingAmps(within(t, 5*time.Second), 9)
+	}, universalmessage.MessageFault_E_MESSAGEFAULT_ERROR_INSUFFICIENT_PRIVILEGES},
+	{"fleet key by bluetooth", false, keys.Role_ROLE_FM, func(t *testing.T, r *rig) error {
+		r.start(t, infotainment)
+		return r.v.SetChargingAmps(within(t, 5*time.Second), 9)
+	}, universalmessage.MessageFault_E_MESSAGEFAULT_ERROR_INSUFFICIENT_PRIVILEGES},
+	{"charging key and doors", false, keys.Role_ROLE_CHARGING_MANAGER, func(t *testing.T, r *rig) error {
+		r.start(t, security)
+		return r.v.Unlock(within(t, 5*time.Second))
+	}, universalmessage.MessageFault_E_MESSAGEFAULT_ERROR_INSUFFICIENT_PRIVILEGES},
+	{"asleep", false, keys.Role_ROLE_OWNER, func(t *testing.T, r *rig) error {
+		r.start(t, infotainment)
+		r.rest.asleep = true
+		return errorOf(r.v.ChargeStart(within(t, 3*time.Second)))
+	}, universalmessage.MessageFault_E_MESSAGEFAULT_ERROR_TIMEOUT},
+}
+
 // TestRefusals: what a car refuses, this one refuses with the same word, and does nothing.
 func TestRefusals(t *testing.T) {
-	type faults = universalmessage.MessageFault_E
-	for _, row := range []struct {
-		name  string
-		cloud bool
-		role  keys.Role
-		do    func(t *testing.T, r *rig) error
-		want  faults
-	}{
-		{"replay", false, keys.Role_ROLE_OWNER, func(t *testing.T, r *rig) error {
-			r.start(t, infotainment)
-			if err := r.v.SetChargingAmps(within(t, 5*time.Second), 9); err != nil {
-				return err
-			}
-			r.rest.orders = nil
-			r.car.Receive(r.sent[len(r.sent)-1])
-			return nil
-		}, universalmessage.MessageFault_E_MESSAGEFAULT_ERROR_INVALID_TOKEN_OR_COUNTER},
-		{"late", true, keys.Role_ROLE_OWNER, func(t *testing.T, r *rig) error {
-			r.start(t, infotainment)
-			r.tamper = func(m []byte) []byte { time.Sleep(3 * time.Second); return m }
-			return errorOf(r.v.SetChargingAmps(within(t, 2*time.Second), 9))
-		}, universalmessage.MessageFault_E_MESSAGEFAULT_ERROR_TIME_EXPIRED},
-		{"for too long", true, keys.Role_ROLE_OWNER, func(t *testing.T, r *rig) error {
-			r.start(t, infotainment)
-			r.tamper = func(m []byte) []byte { r.tamper = func([]byte) []byte { return nil }; return m }
-			return errorOf(r.v.SetChargingAmps(within(t, 5*time.Minute), 9))
-		}, universalmessage.MessageFault_E_MESSAGEFAULT_ERROR_TIME_TO_LIVE_TOO_LONG},
-		{"tampered", true, keys.Role_ROLE_OWNER, func(t *testing.T, r *rig) error {
-			r.start(t, infotainment)
-			r.tamper = func(m []byte) []byte {
-				var command universalmessage.RoutableMessage
-				if err := proto.Unmarshal(m, &command); err != nil {
-					t.Fatal(err)
-				}
-				command.Flags ^= 4
-				return marshal(&command)
-			}
-			return errorOf(r.v.SetChargingAmps(within(t, 3*time.Second), 9))
-		}, universalmessage.MessageFault_E_MESSAGEFAULT_ERROR_INVALID_SIGNATURE},
-		{"unknown key", false, keys.Role_ROLE_NONE, func(t *testing.T, r *rig) error {
-			return r.v.StartSession(within(t, 5*time.Second), []universalmessage.Domain{infotainment})
-		}, universalmessage.MessageFault_E_MESSAGEFAULT_ERROR_UNKNOWN_KEY_ID},
-		{"may only look", false, keys.Role_ROLE_VEHICLE_MONITOR, func(t *testing.T, r *rig) error {
-			r.start(t, infotainment)
-			return r.v.SetChargingAmps(within(t, 5*time.Second), 9)
-		}, universalmessage.MessageFault_E_MESSAGEFAULT_ERROR_INSUFFICIENT_PRIVILEGES},
-		{"fleet key by bluetooth", false, keys.Role_ROLE_FM, func(t *testing.T, r *rig) error {
-			r.start(t, infotainment)
-			return r.v.SetChargingAmps(within(t, 5*time.Second), 9)
-		}, universalmessage.MessageFault_E_MESSAGEFAULT_ERROR_INSUFFICIENT_PRIVILEGES},
-		{"charging key and doors", false, keys.Role_ROLE_CHARGING_MANAGER, func(t *testing.T, r *rig) error {
-			r.start(t, security)
-			return r.v.Unlock(within(t, 5*time.Second))
-		}, universalmessage.MessageFault_E_MESSAGEFAULT_ERROR_INSUFFICIENT_PRIVILEGES},
-		{"asleep", false, keys.Role_ROLE_OWNER, func(t *testing.T, r *rig) error {
-			r.start(t, infotainment)
-			r.rest.asleep = true
-			return errorOf(r.v.ChargeStart(within(t, 3*time.Second)))
-		}, universalmessage.MessageFault_E_MESSAGEFAULT_ERROR_TIMEOUT},
-	} {
+	for _, row := range refusals {
 		t.Run(row.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				r := newRig(t, row.cloud, row.role)
