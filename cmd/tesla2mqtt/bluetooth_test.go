@@ -5,6 +5,7 @@ package main
 import (
 	"encoding/json"
 	"errors"
+	"log/slog"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -228,4 +229,52 @@ func TestBluetoothBesideNoLogin(t *testing.T) {
 	p.becomes("near/battery_level", "40")
 	p.becomes("far/availability", "offline")
 	eventually(t, "the login is missed", func() bool { return strings.Contains(p.says("bridge/health"), `"auth":{"status":"not_configured"`) })
+}
+
+// TestEnrollWaitsForTheCard: the car is asked, and the program waits until a card is held to the reader.
+func TestEnrollWaitsForTheCard(t *testing.T) {
+	p := newNearProcess(t, sim.Car{Asleep: true}, onlyNear)
+	file := filepath.Join(filepath.Dir(p.config), "state", "ble-key.pem")
+	if err := errors.Join(os.Remove(file), enroll.Generate(file)); err != nil {
+		t.Fatal(err)
+	}
+	cmd := p.command(t.Context(), "ble", "enroll", "near")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	const looksOnceMore = 3 // after the first look and the asking
+	eventually(t, "it waits", func() bool { return p.near.Packets() >= looksOnceMore })
+	p.car.Protocol().Tap()
+	if err := cmd.Wait(); err != nil || !strings.Contains(p.log.text(), "near: the car has taken the key") {
+		t.Error(err)
+	}
+	if !p.car.Asleep() {
+		t.Error("the car was woken")
+	}
+}
+
+// pushed is a reader that is pushed to.
+type pushed struct {
+	bridge.Reader
+	changes chan struct{}
+}
+
+func (p pushed) Changes() <-chan struct{} { return p.changes }
+
+// TestPushedBesideRadio: a car that is pushed to still is, when it is commanded over Bluetooth.
+func TestPushedBesideRadio(t *testing.T) {
+	a := newAir(&Config{BLE: bleConfig{Adapter: "hci0"}, StateDir: t.TempDir()}, slog.New(slog.DiscardHandler))
+	defer a.close()
+	changes := make(chan struct{})
+	reader, commander := a.car(nearVINOfTest, vehicle{Read: "telemetry", Write: "ble"}, pushed{nil, changes}, untold{})
+	if w, ok := reader.(bridge.Watcher); !ok || w.Changes() != changes {
+		t.Error("nobody hears what is pushed")
+	}
+	if _, ok := commander.(*nearCar); !ok {
+		t.Errorf("commanded by %T", commander)
+	}
+	reader, commander = a.car(nearVINOfTest, vehicle{Read: "ble", Write: "none"}, nil, untold{})
+	if _, ok := reader.(*nearCar); !ok || commander != (untold{}) {
+		t.Errorf("read by %T, commanded by %T", reader, commander)
+	}
 }

@@ -15,6 +15,7 @@ import (
 type connection struct {
 	bus                 *bus
 	device, write, read dbus.ObjectPath
+	shared              bool   // it stood before us: another program uses it too, and hangs up
 	kind                string // of a write: request, which the car acknowledges, or command
 	chunk               int
 	timeout             time.Duration // of a write
@@ -37,6 +38,7 @@ func (r *Radio) dial(ctx context.Context, vin string, inbox chan<- []byte) (*con
 	c := &connection{bus: b, timeout: r.limits.write, writing: make(chan struct{}, 1),
 		failed: make(chan error, 1), lost: make(chan struct{})}
 	if c.device, err = b.search(ctx, r.limits.search, LocalName(vin)); err == nil {
+		c.shared = property[bool](b.tree, c.device, ifDevice, "Connected")
 		err = c.establish(ctx, r.limits)
 	}
 	if err != nil {
@@ -225,7 +227,7 @@ func (c *connection) close(timeout time.Duration) {
 
 // disconnect also ends a connect that hangs. If BlueZ cannot, the car itself hangs up soon.
 func (c *connection) disconnect(timeout time.Duration) {
-	if c.device != "" {
+	if c.device != "" && !c.shared {
 		_ = c.bus.call(context.Background(), timeout, c.device, ifDevice+".Disconnect")
 	}
 }

@@ -200,6 +200,25 @@ func TestTwoCars(t *testing.T) {
 	}
 }
 
+// Beside a running bridge a subcommand may use the same connection, and leaves it standing.
+func TestSharedConnection(t *testing.T) {
+	r := newRig(t)
+	bridge, ctx := r.link(), within(t, 10*time.Second)
+	using, done, err := bridge.Use(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer done()
+	other := NewRadio("hci0").Link(vin)
+	if err := exchange(ctx, other, []byte{1}); err != nil {
+		t.Error(err)
+	}
+	other.Close()
+	if using.Err() != nil || !r.car.Connected() || r.car.Connects() != 1 {
+		t.Errorf("the bridge's connection: %v; %d connects", context.Cause(using), r.car.Connects())
+	}
+}
+
 // Close ends what is under way, and may be called again.
 func TestCloseUnderWay(t *testing.T) {
 	r := newRig(t)
