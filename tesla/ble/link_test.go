@@ -64,7 +64,7 @@ func TestBreaksUnderWay(t *testing.T) {
 		after bool // it breaks when the message was taken
 	}{
 		{bluetest.DropsOnWrite, ErrDropped, false, false}, {bluetest.DropsHalfway, ErrDropped, true, false},
-		{bluetest.StuckWrite, ErrDropped, false, false},
+		{bluetest.StuckWrite, ErrDropped, false, false}, {bluetest.LosesPacket, ErrDropped, true, false},
 		{bluetest.DropsAfter, ErrDropped, false, true}, {bluetest.HalfAnswer, ErrDropped, false, true},
 	} {
 		t.Run(row.fault, func(t *testing.T) {

@@ -24,6 +24,7 @@ const (
 	Taken        = "taken"          // another program of this machine has its notifications
 	DropsOnWrite = "drops on write" // the connection breaks when the first packet comes
 	DropsHalfway = "drops halfway"  // and when the second one does
+	LosesPacket  = "loses packet"   // the second packet does not get through, and the connection stands
 	DropsAfter   = "drops after"    // when the message is whole, before the answer
 	HalfAnswer   = "half answer"    // after the first packet of the answer
 	Silent       = "silent"         // it takes everything and answers nothing

@@ -26,6 +26,8 @@ func (c *Car) writeValue(value []byte, options map[string]dbus.Variant) *dbus.Er
 	case c.fault == DropsOnWrite, c.fault == DropsHalfway && len(c.incoming) > 0:
 		c.drop()
 		return failure("Failed", "Operation failed with ATT error: 0x0e")
+	case c.fault == LosesPacket && len(c.incoming) > 0:
+		return failure("Failed", "Operation failed with ATT error: 0x11")
 	case c.fault == StuckWrite:
 		abort := c.abort
 		c.z.mu.Unlock()
