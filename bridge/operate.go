@@ -116,11 +116,9 @@ func (c *car) tookState(o outcome, now time.Time) {
 		c.forgive("unreachable") // it is back: in reach, or in Bluetooth range
 	}
 	c.success = now
-	if c.watch.changes != nil && c.gone {
-		return // what is still known of it does not bring it back into the account
-	}
-	c.gone = false
-	if c.schedule.readFailures == 0 || o.state != tesla.StateOnline {
+	// What a car streams does not bring it back into the account.
+	c.gone = c.gone && c.watch.changes != nil
+	if !c.gone && (c.schedule.readFailures == 0 || o.state != tesla.StateOnline) {
 		c.lastError = nil
 	}
 	if o.state != c.schedule.state {
@@ -136,7 +134,9 @@ func (c *car) tookCharge(o outcome, now time.Time) {
 		c.failed(o.err, true, now)
 		return
 	}
-	c.success, c.lastError = now, nil
+	if c.success = now; !c.gone {
+		c.lastError = nil
+	}
 	before := c.doc
 	if stale(o.charge.Timestamp, c.carTime) {
 		c.schedule.sawStale(now)
@@ -179,10 +179,10 @@ func (c *car) protect(read tesla.ChargeState, now time.Time) tesla.ChargeState {
 		told := read.ToldAt(thing)
 		switch {
 		case !known || *shown == nil:
-		case read.Told != nil && !told.After(a.at):
+		case read.Told != nil && !told.IsZero() && !told.After(a.at):
 			// It is told when it changes, so this is from before, however long ago that is.
 			*shown = new(a.value)
-		case now.Sub(a.at) < ackMemory && !told.IsZero() && !told.After(a.at):
+		case now.Sub(a.at) < ackMemory && (read.Told != nil || !told.IsZero()) && !told.After(a.at):
 			*shown = new(a.value)
 		case !sameAmps(**shown, a.value):
 			delete(c.acked, thing)

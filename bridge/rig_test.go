@@ -30,10 +30,11 @@ type rig struct {
 	said   *recorder
 	logged *strings.Builder
 	token  string
-	login  func() time.Time                      // when it last became another, nil for never
-	list   func([]tesla.Vehicle) []tesla.Vehicle // what becomes of the list of cars, nil for nothing
-	slip   atomic.Bool                           // whether it does
-	slept  atomic.Int64                          // for how long the machine was suspended
+	login  func() time.Time                        // when it last became another, nil for never
+	list   func([]tesla.Vehicle) []tesla.Vehicle   // what becomes of the list of cars, nil for nothing
+	slip   atomic.Bool                             // whether it does
+	reader func(vin string, api *tesla.Car) Reader // who reads a car, nil for the API
+	slept  atomic.Int64                            // for how long the machine was suspended
 
 	bridge *Bridge
 	cancel context.CancelFunc
@@ -92,7 +93,13 @@ func (r *rig) Vehicles(ctx context.Context) ([]tesla.Vehicle, error) {
 	return v, err
 }
 
-func (r *rig) Car(v tesla.Vehicle) (Reader, Commander) { c := r.client.Car(v); return c, c }
+func (r *rig) Car(v tesla.Vehicle) (Reader, Commander) {
+	c := r.client.Car(v)
+	if r.reader != nil {
+		return r.reader(v.VIN, c), c
+	}
+	return c, c
+}
 
 // start starts a bridge with what an earlier one remembered.
 func (r *rig) start() {

@@ -15,13 +15,14 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 
 	"tesla2mqtt/tesla/sim"
 )
 
-const usage = `Usage: go run ./cmd/demo [-port PORT] [-speed N] [-fault NAME[,NAME]] [-log LEVEL]
+const usage = `Usage: go run ./cmd/demo [-port PORT] [-speed N] [-road ROAD] [-fault NAME[,NAME]] [-log LEVEL]
 
 Starts an MQTT broker on 127.0.0.1, two simulated cars (one charging, one asleep)
 and the bridge between them, and prints each message as it is published.
@@ -29,10 +30,14 @@ and the bridge between them, and prints each message as it is published.
 Options:
 `
 
+// roads are the ways to read the cars that can be shown.
+var roads = []string{"owner", "telemetry"}
+
 // options are the command line's.
 type options struct {
 	port   int
 	speed  float64
+	road   string
 	faults []string
 	level  slog.Level
 }
@@ -66,6 +71,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	flags.SetOutput(stderr)
 	flags.IntVar(&o.port, "port", 1883, "TCP port of the broker on 127.0.0.1; 0 for any free one")
 	flags.Float64Var(&o.speed, "speed", 1, "how much faster the cars charge, 1 to 1000; the bridge's own times stay")
+	flags.StringVar(&o.road, "road", "owner", "how the cars are read: owner, or telemetry, which they stream to the broker")
 	fault := flags.String("fault", "", "let Tesla misbehave, see the names below")
 	flags.TextVar(&o.level, "log", slog.LevelWarn, "level of the log on stderr: debug, info, warn, error")
 	flags.Usage = func() {
@@ -86,6 +92,8 @@ func parse(args []string, stderr io.Writer) (options, error) {
 		return o, fmt.Errorf("-port %d is not a port", o.port)
 	case !(o.speed >= 1 && o.speed <= 1000):
 		return o, fmt.Errorf("-speed %v is not between 1 and 1000", o.speed)
+	case !slices.Contains(roads, o.road):
+		return o, fmt.Errorf("-road %s is none of %s", o.road, strings.Join(roads, ", "))
 	}
 	if *fault != "" {
 		o.faults = strings.Split(*fault, ",")

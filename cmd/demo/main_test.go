@@ -17,6 +17,7 @@ func TestWrongCommandLine(t *testing.T) {
 		{"no speed", "-speed 0", "not between"},
 		{"NaN", "-speed NaN", "not between"},
 		{"no such fault", "-fault nonsense", "-help"},
+		{"no such road", "-road air", "none of owner, telemetry"},
 		{"no such flag", "-nonsense", "nonsense"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -36,7 +37,7 @@ func TestHelpNamesTheFaults(t *testing.T) {
 	if code := run(t.Context(), []string{"-help"}, &stdout, &stderr); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
-	for _, word := range []string{"-port", "-speed", "429", "login_required"} {
+	for _, word := range []string{"-port", "-speed", "-road", "429", "login_required"} {
 		if !strings.Contains(stderr.String(), word) {
 			t.Errorf("-help does not mention %s", word)
 		}
@@ -70,17 +71,25 @@ func (w *watched) Write(p []byte) (int, error) {
 
 // TestShows: the demo publishes both cars' states, and ends cleanly with the bridge offline.
 func TestShows(t *testing.T) {
-	out := &watched{all: make(chan struct{}), words: []string{
+	for road, words := range map[string][]string{
+		"owner":     {"R tesla2mqtt/sleeping_car/vehicle_state asleep", "R tesla2mqtt/charging_car/source owner"},
+		"telemetry": {"R telemetry/5YJ3E1EA7KF000001/v/ChargeCurrentRequest 13", "R tesla2mqtt/charging_car/source telemetry"},
+	} {
+		t.Run(road, func(t *testing.T) { shows(t, road, words) })
+	}
+}
+
+func shows(t *testing.T, road string, words []string) {
+	out := &watched{all: make(chan struct{}), words: append(words,
 		"The broker is at mqtt://127.0.0.1:",
 		"R tesla2mqtt/bridge/state online",
 		"R tesla2mqtt/charging_car/charge_amps 13",
-		"R tesla2mqtt/sleeping_car/vehicle_state asleep",
 		"R homeassistant/device/tesla2mqtt_5YJ3E1EA7KF000001/config",
-	}}
+	)}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	done := make(chan error, 1)
-	go func() { done <- show(ctx, options{speed: 1, level: slog.LevelError}, out, &bytes.Buffer{}) }()
+	go func() { done <- show(ctx, options{speed: 1, road: road, level: slog.LevelError}, out, &bytes.Buffer{}) }()
 	select {
 	case <-out.all:
 	case err := <-done:

@@ -22,10 +22,15 @@ import (
 	"tesla2mqtt/tesla/auth"
 	"tesla2mqtt/tesla/hosts"
 	"tesla2mqtt/tesla/sim"
+	"tesla2mqtt/tesla/telemetry"
 )
 
-// clientID is the bridge's id at the embedded broker.
-const clientID = "tesla2mqtt"
+const (
+	// clientID is the bridge's id at the embedded broker.
+	clientID    = "tesla2mqtt"
+	chargingVIN = "5YJ3E1EA7KF000001"
+	sleepingVIN = "5YJ3E1EA7KF000002"
+)
 
 // show runs the demo until ctx ends.
 func show(ctx context.Context, o options, stdout, stderr io.Writer) (err error) {
@@ -50,8 +55,8 @@ func show(ctx context.Context, o options, stdout, stderr io.Writer) (err error) 
 	broker.Subscribe("#", print.message)
 
 	cars := &sim.Tesla{Speed: o.speed, ExpiresIn: tokenLife(o.faults)}
-	cars.Add(sim.Car{VIN: "5YJ3E1EA7KF000001", Name: "Charging car", Level: 42, PluggedIn: true, Phases: 3, MaxAmps: 16, Amps: 13})
-	cars.Add(sim.Car{VIN: "5YJ3E1EA7KF000002", Name: "Sleeping car", Level: 70, PluggedIn: true, Stopped: true, Asleep: true})
+	charging := cars.Add(sim.Car{VIN: chargingVIN, Name: "Charging car", Level: 42, PluggedIn: true, Phases: 3, MaxAmps: 16, Amps: 13})
+	sleeping := cars.Add(sim.Car{VIN: sleepingVIN, Name: "Sleeping car", Level: 70, PluggedIn: true, Stopped: true, Asleep: true})
 	source, err := logIn(ctx, cars, dir, log)
 	if err != nil {
 		return err
@@ -69,7 +74,14 @@ func show(ctx context.Context, o options, stdout, stderr io.Writer) (err error) 
 			}
 		}
 	})
-	return serve(ctx, url, source, memory, misbehave, log)
+	w := world{url: url, source: source, memory: memory, listed: misbehave, log: log}
+	if o.road == "telemetry" {
+		w.feed = telemetry.NewFeed(telemetryTopic, []string{chargingVIN, sleepingVIN}, time.Minute)
+		done := make(chan struct{})
+		go func() { defer close(done); stream(ctx, broker, log, charging, sleeping) }()
+		defer func() { <-done }()
+	}
+	return serve(ctx, w)
 }
 
 // tokenLife is short if a fault of the token's renewal is to be seen.
@@ -103,23 +115,42 @@ func logIn(ctx context.Context, cars *sim.Tesla, dir string, log *slog.Logger) (
 	return source, nil
 }
 
+// world is what a bridge is joined to.
+type world struct {
+	url    string // of the broker
+	source *auth.Source
+	feed   *telemetry.Feed // nil if nothing is streamed
+	memory bridge.Memory
+	listed func() // called when the cars are known
+	log    *slog.Logger
+}
+
 // serve joins the parts as the product does.
-func serve(ctx context.Context, url string, source *auth.Source, memory bridge.Memory, listed func(), log *slog.Logger) error {
+func serve(ctx context.Context, w world) error {
+	source, log := w.source, w.log
 	client := tesla.NewClient(source.Client(), source.APIURL)
-	cfg := settings()
+	cfg := settings(w.feed != nil)
+	filters := []string{bridge.SetFilter(cfg.BaseTopic)}
+	if w.feed != nil {
+		filters = append(filters, telemetry.Filters(telemetryTopic)...)
+	}
 	var b *bridge.Bridge
 	broker, err := mqtt.New(mqtt.Options{
-		URL: url, ClientID: clientID, Log: log,
+		URL: w.url, ClientID: clientID, Log: log,
 		StateTopic: bridge.StateTopic(cfg.BaseTopic), InfoTopic: bridge.InfoTopic(cfg.BaseTopic),
-		BirthTopic: bridge.BirthTopic(cfg.DiscoveryPrefix), Subscribe: []string{bridge.SetFilter(cfg.BaseTopic)},
-		Handler: func(m mqtt.Message) { b.Deliver(m.Topic, m.Payload, m.Retained) },
+		BirthTopic: bridge.BirthTopic(cfg.DiscoveryPrefix), Subscribe: filters,
+		Handler: func(m mqtt.Message) {
+			if w.feed == nil || !w.feed.Deliver(m.Topic, m.Payload, m.Retained) {
+				b.Deliver(m.Topic, m.Payload, m.Retained)
+			}
+		},
 		Foreign: func(payload []byte) bool { return b.Foreign(payload) },
 	})
 	if err != nil {
 		return err
 	}
 	b = bridge.New(cfg, bridge.Deps{
-		Account: account{client, listed}, Publisher: broker, Memory: memory, Log: log,
+		Account: account{client, w.feed, w.listed}, Publisher: broker, Memory: w.memory, Log: log,
 		Changes: broker.Changes(),
 		Online:  func() bool { return broker.Stats().State == mqtt.StateConnected },
 		Auth:    func() (string, any) { s := source.Status(); return s.State, s },
@@ -136,7 +167,7 @@ func serve(ctx context.Context, url string, source *auth.Source, memory bridge.M
 }
 
 // settings are the product's defaults with shorter intervals, so that there is something to see.
-func settings() bridge.Config {
+func settings(streamed bool) bridge.Config {
 	car := bridge.CarConfig{
 		Poll: bridge.Poll{State: 10 * time.Second, Online: 10 * time.Second, Charging: 5 * time.Second, IdleAfter: 15 * time.Minute, Suspend: 21 * time.Minute},
 		Commands: bridge.Commands{
@@ -144,18 +175,22 @@ func settings() bridge.Config {
 			Amps: bridge.Amps{Min: 1, Max: 48, Settle: 2 * time.Second, RaiseGap: 15 * time.Second, LowerGap: 5 * time.Second},
 		},
 	}
+	if streamed {
+		car.Source = "telemetry"
+	}
 	charging, sleeping := car, car
 	charging.Name, sleeping.Name = "charging_car", "sleeping_car"
 	return bridge.Config{
 		BaseTopic: "tesla2mqtt", ClientID: clientID, Scalars: true, Discovery: true, DiscoveryPrefix: "homeassistant",
 		API: "owner", Version: "demo", Default: car,
-		Cars: map[string]bridge.CarConfig{"5YJ3E1EA7KF000001": charging, "5YJ3E1EA7KF000002": sleeping},
+		Cars: map[string]bridge.CarConfig{chargingVIN: charging, sleepingVIN: sleeping},
 	}
 }
 
 // account gives the bridge the simulated cars. The faults begin once they are known, so that there is something to see.
 type account struct {
 	client *tesla.Client
+	feed   *telemetry.Feed
 	listed func()
 }
 
@@ -169,6 +204,9 @@ func (a account) Vehicles(ctx context.Context) ([]tesla.Vehicle, error) {
 
 func (a account) Car(v tesla.Vehicle) (bridge.Reader, bridge.Commander) {
 	car := a.client.Car(v)
+	if a.feed != nil {
+		return a.feed.Car(v.VIN, car, "owner"), car
+	}
 	return car, car
 }
 

@@ -120,7 +120,7 @@ func (w *whole) logIn() {
 	}
 }
 
-// config is what the file means.
+// config is what the file means, which is empty unless a test wrote one.
 func (w *whole) config() *Config {
 	w.t.Helper()
 	name := filepath.Join(w.dir, "config.yaml")

@@ -1,9 +1,18 @@
 package telemetry
 
 import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
 	"math"
+	"os"
+	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	"tesla2mqtt/tesla"
 )
 
 const vin = "5YJ30123456789ABC"
@@ -76,6 +85,77 @@ func TestDecodeLink(t *testing.T) {
 		if ok != row.ok || ok && (c.Link == nil || c.Link.Connected != row.connected || c.Link.ID != "a") {
 			t.Errorf("%.60s: got %+v, %v", row.payload, c.Link, ok)
 		}
+	}
+}
+
+// TestRecorded decodes what the real server, version 0.9.4, published of a simulated car: .ci/e2e/fleet-telemetry wrote it down.
+func TestRecorded(t *testing.T) {
+	data, err := os.ReadFile("testdata/fleet-telemetry-0.9.4.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var recording []struct{ Topic, Payload string }
+	if err := json.Unmarshal(data, &recording); err != nil {
+		t.Fatal(err)
+	}
+	var s State
+	seen, unused := map[string]bool{}, map[string]bool{}
+	for _, m := range recording {
+		c, ok := Decode("telemetry", m.Topic, []byte(m.Payload))
+		if name := m.Topic[strings.LastIndex(m.Topic, "/")+1:]; !ok {
+			unused[name] = true
+		} else if !seen[name] { // the first of each is from the same moment
+			seen[name], s = true, s.With(c, noon, false)
+		}
+	}
+	c := s.Charge()
+	if c.ChargingState != "Charging" || *c.ChargeAmps != 13 || *c.ChargeCurrentRequestMax != 16 || *c.ChargerVoltage != 230 || *c.ChargerPhases != 3 ||
+		*c.ChargerPower != 8 || *c.BatteryLevel != 40 || *c.ChargeEnergyAdded != 0.01 || *c.MinutesToFullCharge != 220 || *c.BatteryRange != 120.05 ||
+		c.ConnChargeCable != "IEC" || !*c.AtHome || s.Vehicle(noon, time.Minute) != tesla.StateOnline {
+		t.Errorf("got %+v, %s", c, s.Vehicle(noon, time.Minute))
+	}
+	if got := slices.Sorted(maps.Keys(unused)); fmt.Sprint(got) != "[ACChargingEnergyIn ChargePortLatch EstBatteryRange ScheduledChargingPending]" {
+		t.Errorf("not decoded: %v", got)
+	}
+	if len(seen) != len(fields)+1 {
+		t.Errorf("%d of %d fields and the connectivity were seen", len(seen), len(fields))
+	}
+}
+
+// TestDocumentedFields: what docs/setup-telemetry.md asks the car for is all that is read, and nothing else.
+func TestDocumentedFields(t *testing.T) {
+	text, err := os.ReadFile("../../docs/setup-telemetry.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var server struct {
+		MQTT struct {
+			TopicBase string `json:"topic_base"`
+		}
+		Records map[string][]string
+	}
+	var car struct {
+		Config struct{ Fields map[string]map[string]float64 }
+	}
+	blocks := strings.Split(string(text), "```")
+	for _, block := range blocks {
+		if body, ok := strings.CutPrefix(block, "json\n"); ok {
+			// What is not of the one is of the other.
+			if err := errors.Join(json.Unmarshal([]byte(body), &server), json.Unmarshal([]byte(body), &car)); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	var known []string
+	for _, f := range fields {
+		known = append(known, f.name)
+	}
+	slices.Sort(known)
+	if got := slices.Sorted(maps.Keys(car.Config.Fields)); !slices.Equal(got, known) {
+		t.Errorf("documented are\n%v\nread are\n%v", got, known)
+	}
+	if server.MQTT.TopicBase != "telemetry" || len(server.Records["V"]) != 1 || len(server.Records["connectivity"]) != 1 {
+		t.Errorf("the server's configuration: %+v", server)
 	}
 }
 

@@ -102,7 +102,7 @@ func (c *Car) State(ctx context.Context) (tesla.VehicleState, error) {
 	}
 	v := s.Vehicle(now, c.silentAfter)
 	switch {
-	case v != tesla.StateUnknown || s.anything:
+	case v != tesla.StateUnknown || !s.first.IsZero():
 		return v, nil // while the API is not there, the stream's last word counts
 	case err == nil && api == nil:
 		err = &tesla.Error{Class: tesla.ErrSilent, Text: "nothing has come yet"}
@@ -123,8 +123,8 @@ func (c *Car) ChargeState(ctx context.Context) (tesla.ChargeState, error) {
 		s = c.take(func(s State) State { return s.WithRead(read, by, now) })
 	case byNobody:
 		text := "nothing has come yet"
-		if !s.heard.IsZero() {
-			text = fmt.Sprintf("the car charges, and nothing has come for %s", now.Sub(s.heard).Round(time.Second))
+		if !s.first.IsZero() {
+			text = fmt.Sprintf("the car charges, and nothing has come for %s", now.Sub(latest(s.first, s.heard)).Round(time.Second))
 		}
 		return tesla.ChargeState{}, &tesla.Error{Class: tesla.ErrSilent, Text: text}
 	}

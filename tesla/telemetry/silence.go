@@ -1,6 +1,7 @@
 package telemetry
 
 import (
+	"slices"
 	"time"
 
 	"tesla2mqtt/tesla"
@@ -21,11 +22,11 @@ const (
 func (s State) teller(now time.Time, silentAfter time.Duration, api bool) who {
 	online := s.Vehicle(now, silentAfter) == tesla.StateOnline
 	switch {
-	case !quiet(s.heard, s.readAt, now, silentAfter):
+	case now.Sub(latest(s.first, s.heard, s.readAt)) < silentAfter:
 		return byStream
 	case online && api:
 		return byAPI
-	case !s.anything && s.readAt.IsZero(), online && s.charging():
+	case s.first.IsZero() && s.readAt.IsZero(), online && s.charging():
 		return byNobody
 	}
 	return byStream
@@ -34,17 +35,7 @@ func (s State) teller(now time.Time, silentAfter time.Duration, api bool) who {
 // asksState decides the same for whether the car is there at all. That costs nothing and touches no car, so it is done for
 // every silent car: a server that has died says nothing of one that wakes up.
 func (s State) asksState(now time.Time, silentAfter time.Duration) bool {
-	last := s.heard
-	if s.linked.After(last) {
-		last = s.linked
-	}
-	return quiet(last, s.askedAt, now, silentAfter)
+	return now.Sub(latest(s.first, s.heard, s.linked, s.askedAt)) >= silentAfter
 }
 
-// quiet tells that neither the stream nor the API has said anything for so long.
-func quiet(stream, api, now time.Time, silentAfter time.Duration) bool {
-	if api.After(stream) {
-		stream = api
-	}
-	return now.Sub(stream) >= silentAfter
-}
+func latest(times ...time.Time) time.Time { return slices.MaxFunc(times, time.Time.Compare) }

@@ -11,18 +11,18 @@ import (
 type State struct {
 	told  [len(fields)]told
 	heard time.Time // when a field last came fresh from the car
+	first time.Time // when anything came first, be it stored by the broker
 
 	link   Link
 	linked time.Time // when link came, zero if the broker had stored it
 	met    bool      // whether there is a link
 
-	read     tesla.ChargeState // by the API
-	readAt   time.Time
-	readBy   string
-	cloud    tesla.VehicleState // by the API
-	cloudAt  time.Time
-	askedAt  time.Time // when the API was last asked for it, with or without success
-	anything bool      // the stream has told something
+	read    tesla.ChargeState // by the API
+	readAt  time.Time
+	readBy  string
+	cloud   tesla.VehicleState // by the API
+	cloudAt time.Time
+	askedAt time.Time // when the API was last asked for it, with or without success
 }
 
 // told is the last value of one field. at is when it came, zero for what the broker had stored: nobody knows how old it is.
@@ -41,7 +41,9 @@ func (s State) With(c Change, now time.Time, retained bool) State {
 	if retained {
 		at = time.Time{}
 	}
-	s.anything = true
+	if s.first.IsZero() {
+		s.first = now
+	}
 	if c.Link != nil {
 		return s.withLink(*c.Link, at)
 	}

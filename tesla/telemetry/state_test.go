@@ -134,6 +134,8 @@ func TestTeller(t *testing.T) {
 	idle := tell(t, online, "v/DetailedChargeState", `"DetailedChargeStateStopped"`, noon, false)
 	charging := tell(t, online, "v/DetailedChargeState", `"DetailedChargeStateCharging"`, noon, false)
 	gone := tell(t, charging, "connectivity", `{"ConnectionId":"a","Status":"DISCONNECTED"}`, at(1), false)
+	stored := tell(t, tell(t, State{}, "connectivity", `{"ConnectionId":"a","Status":"CONNECTED"}`, noon, true),
+		"v/DetailedChargeState", `"DetailedChargeStateCharging"`, noon, true)
 	read := charging.WithRead(tesla.ChargeState{ChargingState: "Charging"}, "owner", at(11))
 	for _, row := range []struct {
 		when      string
@@ -146,6 +148,8 @@ func TestTeller(t *testing.T) {
 		{"silent while charging", charging, 10, byAPI, byNobody},
 		{"silent while idle", idle, 10, byAPI, byStream},
 		{"asleep", gone, 60, byStream, byStream},
+		{"only what was stored, for nine minutes", stored, 9, byStream, byStream},
+		{"only what was stored, for ten minutes", stored, 10, byAPI, byNobody},
 		{"the API was read", read, 20, byStream, byStream},
 		{"the API was read ten minutes ago", read, 21, byAPI, byNobody},
 		{"the stream is back", tell(t, read, "v/Soc", "50", at(22), false), 23, byStream, byStream},

@@ -1,0 +1,98 @@
+package telemetry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"tesla2mqtt/tesla"
+)
+
+func TestFeed(t *testing.T) {
+	f := NewFeed("home/t", []string{vin}, time.Minute)
+	car := f.Car(vin, nil, "")
+	if f.Car("5YJ3E1EA7KF000001", nil, "") != nil {
+		t.Error("a car that is not wanted is there")
+	}
+	if _, err := car.State(t.Context()); !errors.Is(err, tesla.ErrSilent) {
+		t.Errorf("before anything came: %v", err)
+	}
+	if _, err := car.ChargeState(t.Context()); !errors.Is(err, tesla.ErrSilent) || !strings.Contains(err.Error(), "nothing has come yet") {
+		t.Errorf("before anything came: %v", err)
+	}
+	for topic, ours := range map[string]bool{
+		"home/t/" + vin + "/v/Soc": true, "home/t/" + vin + "/v/Odometer": true, "home/t/" + vin + "/alerts/x/current": true, "home/t/x": true,
+		"home/tesla2mqtt/car/wake/set": false, "home/t": false, "": false,
+	} {
+		if got := f.Deliver(topic, []byte("50"), false); got != ours {
+			t.Errorf("%s is taken: %v", topic, got)
+		}
+	}
+	select {
+	case <-car.Changes():
+	default:
+		t.Error("no change was told")
+	}
+	if c, err := car.ChargeState(t.Context()); err != nil || *c.UsableBatteryLevel != 50 {
+		t.Errorf("got %+v, %v", c, err)
+	}
+}
+
+// TestFeedBoundsAFlood: other cars, fields that nobody reads and nonsense leave nothing behind, and nobody waits.
+func TestFeedBoundsAFlood(t *testing.T) {
+	f := NewFeed("t", []string{vin}, time.Minute)
+	var all sync.WaitGroup
+	for n := range 4 {
+		all.Go(func() {
+			for i := range 5000 {
+				f.Deliver(fmt.Sprintf("t/%d-%d/v/Soc", n, i), []byte("50"), false)
+				f.Deliver(fmt.Sprintf("t/%s/v/Field%d-%d", vin, n, i), []byte("50"), false)
+				f.Deliver("t/"+vin+"/v/Soc", []byte("50"), i%2 == 0)
+				f.Deliver("t/"+vin+"/v/Soc", []byte("{"), false)
+			}
+		})
+	}
+	all.Wait()
+	if len(f.cars) != 1 || len(f.cars[vin].changes) != 1 {
+		t.Errorf("%d cars, %d changes", len(f.cars), len(f.cars[vin].changes))
+	}
+}
+
+// cloud is an API whose answers are set.
+type cloud struct {
+	state tesla.VehicleState
+	err   error
+	asked int
+}
+
+func (c *cloud) State(context.Context) (tesla.VehicleState, error) {
+	c.asked++
+	return c.state, c.err
+}
+
+func (c *cloud) ChargeState(context.Context) (tesla.ChargeState, error) {
+	return tesla.ChargeState{ChargingState: "Charging"}, c.err
+}
+
+// TestStateWithoutTheAPI: while the API fails, the stream's last word counts, and the API is not asked each time.
+func TestStateWithoutTheAPI(t *testing.T) {
+	f := NewFeed("t", []string{vin}, time.Minute)
+	api := &cloud{err: &tesla.Error{Class: tesla.ErrTemporary}}
+	car := f.Car(vin, api, "owner")
+	if _, err := car.State(t.Context()); !errors.Is(err, tesla.ErrTemporary) {
+		t.Errorf("nobody knows: %v", err)
+	}
+	f.Deliver("t/"+vin+"/connectivity", []byte(`{"ConnectionId":"a","Status":"DISCONNECTED"}`), true)
+	for range 3 {
+		if state, err := car.State(t.Context()); state != tesla.StateOffline || err != nil {
+			t.Errorf("got %s, %v", state, err)
+		}
+	}
+	if api.asked != 1 {
+		t.Errorf("the API was asked %d times within a minute", api.asked)
+	}
+}
