@@ -32,13 +32,13 @@ func near(ts *testscript.TestScript) *nearWorld { return ts.Value(nearKey{}).(*n
 func TestBluetoothScripts(t *testing.T) {
 	for _, script := range []string{"setup", "trouble"} {
 		t.Run(script, func(t *testing.T) {
-			z := startBluez(t)
+			z, address := startBluez(t)
 			testscript.Run(t, testscript.Params{
 				Files: []string{filepath.Join("testdata", "bluetooth", script+".txtar")},
 				Setup: func(env *testscript.Env) error {
 					env.Values[worldKey{}] = &world{cars: map[string]*sim.CarHandle{}}
 					env.Values[nearKey{}] = &nearWorld{z, map[string]*bluetest.Car{}}
-					env.Setenv("DBUS_SYSTEM_BUS_ADDRESS", os.Getenv("DBUS_SYSTEM_BUS_ADDRESS"))
+					env.Vars = append(env.Vars, address)
 					return os.WriteFile(env.WorkDir+"/config.yaml", []byte(strings.Replace(documentedYAML(t), ":1883", ":9", 1)), 0o600)
 				},
 				Cmds: map[string]func(*testscript.TestScript, bool, []string){

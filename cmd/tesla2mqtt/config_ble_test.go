@@ -3,8 +3,11 @@ package main
 import (
 	"fmt"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
+
+	"gopkg.in/yaml.v3"
 
 	"tesla2mqtt/bridge"
 	"tesla2mqtt/tesla/ble"
@@ -62,5 +65,33 @@ func TestBLEUnsupported(t *testing.T) {
 	d.checkBLE(c)
 	if err := d.err(); err == nil || !strings.Contains(err.Error(), "vehicles[0].read: ble is not possible here: Bluetooth needs Linux") {
 		t.Errorf("got %v", err)
+	}
+}
+
+// The examples for Bluetooth let the program reach D-Bus's socket, and nothing else.
+func TestBluetoothExamples(t *testing.T) {
+	var c composeFile
+	d := yaml.NewDecoder(strings.NewReader(exampleFile(t, "docker/bluetooth.yml")))
+	d.KnownFields(true)
+	if err := d.Decode(&c); err != nil {
+		t.Fatal(err)
+	}
+	const socket = "/run/dbus/system_bus_socket"
+	want := composeService{Volumes: []string{socket + ":" + socket}}
+	if got := c.Services["tesla2mqtt"]; len(c.Services) != 1 || !reflect.DeepEqual(got, want) {
+		t.Errorf("the container gets %+v", c.Services)
+	}
+	rights := 0
+	for line := range strings.Lines(exampleFile(t, "systemd/bluetooth.conf")) {
+		if strings.Contains(line, "=") {
+			rights++
+		}
+		if key, value, found := strings.Cut(strings.TrimSpace(line), "="); found && value != map[string]string{
+			"SupplementaryGroups": "bluetooth", "RestrictAddressFamilies": "AF_UNIX"}[key] {
+			t.Errorf("the service gets %s", line)
+		}
+	}
+	if rights != 2 {
+		t.Errorf("%d rights", rights)
 	}
 }

@@ -81,6 +81,9 @@ func look(ctx context.Context, w *ways, car tesla.Vehicle) (reading, error) {
 	if state == tesla.StateAsleep || state == tesla.StateOffline {
 		return r, unreachable(state)
 	}
+	if state == tesla.StateUnknown && settings.Read == "ble" {
+		return r, &tesla.Error{Class: tesla.ErrOutOfRange} // a second search would not find it either
+	}
 	charge, err := reader.ChargeState(ctx)
 	if err == nil {
 		r.Document = bridge.NewDocument(state, &charge, cmp.Or(charge.Source, source), time.Now())

@@ -96,7 +96,7 @@ func (w *ways) Car(v tesla.Vehicle) (bridge.Reader, bridge.Commander) {
 
 // status is the login's, or that none is needed.
 func (w *ways) status() auth.Status {
-	if w.login == nil {
+	if !w.c.cloud() {
 		return auth.Status{State: "not_needed", Message: "no car of the configuration is reached by Tesla's cloud"}
 	}
 	return w.login.Status()
