@@ -44,8 +44,8 @@ type Client struct {
 	usage usage
 }
 
-// NewClient returns a client of the Owner API that sends through h, which must add the token and must not follow redirects. base returns
-// the API's address without a trailing slash; it may change when a new login belongs to another region.
+// NewClient returns a client of the Owner API that sends through h, which must add the token and must not follow redirects.
+// base returns the API's address without a trailing slash; it may change when a new login belongs to another region.
 func NewClient(h *http.Client, base func() string) *Client {
 	return &Client{http: h, base: base}
 }

@@ -57,7 +57,7 @@ var advice = []struct {
 	{ErrMissingScopes, "run tesla2mqtt login again, and tick both the vehicle's information and its charging commands on Tesla's page"},
 	{ErrPayment, "check the payment method at developer.tesla.com"},
 	{ErrWrongEndpoint, "an update of tesla2mqtt may be needed"},
-	{ErrNotRegistered, "register your application once with this region's API: see docs/fleet.md"},
+	{ErrNotRegistered, "run once: tesla2mqtt fleet register DOMAIN; see docs/fleet.md"},
 	{ErrNotPaired, "open https://tesla.com/_ak/ and your application's domain on the phone with Tesla's app, and add the key to the car"},
 	{ErrWrongRegion, "set tesla.region to the region that Tesla names, or correct tesla.api_url; with the Owner API, log in at the issuer of your region"},
 	{ErrRateLimited, "try again later; reads go on by themselves when Tesla allows it"},

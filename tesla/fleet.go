@@ -128,6 +128,15 @@ func (c *Client) fleetStatus(ctx context.Context, vins []string) error {
 	return nil
 }
 
+// Register registers the application with the API of this region, once. The client must be one that speaks as the application.
+// Tesla looks for the public key at the domain while we wait.
+func (c *Client) Register(ctx context.Context, domain string) error {
+	if _, err := c.call(ctx, classList, http.MethodPost, "/api/1/partner_accounts", map[string]string{"domain": domain}); err != nil {
+		return fmt.Errorf("register %s: %w", domain, err)
+	}
+	return nil
+}
+
 // inFleet corrects the class of an error where the Fleet API, or tesla-http-proxy before it, means something else.
 func (e *Error) inFleet() *Error {
 	has := func(words string) bool { return strings.Contains(e.Text, words) }

@@ -33,6 +33,7 @@ func (a *app) command() *cli.Command {
 			{Name: "status", Action: a.status, Flags: jsonFlag()},
 			{Name: "set-amps", Action: a.setAmps},
 			a.bleCommand(),
+			{Name: "fleet", Action: a.fleet},
 			{Name: "check", Action: a.check, Flags: jsonFlag()},
 			{Name: "healthcheck", Action: a.healthcheck},
 			{Name: "version", Action: a.version, Flags: jsonFlag()},

@@ -54,6 +54,7 @@ func TestOnlyImporters(t *testing.T) {
 		"golang.org/x/oauth2":                 "tesla2mqtt/tesla/auth",
 		"github.com/eclipse/paho.mqtt.golang": "tesla2mqtt/bridge/mqtt",
 
+		"golang.org/x/oauth2/clientcredentials":  "tesla2mqtt/tesla/auth",
 		"github.com/eclipse/paho.golang/packets": "tesla2mqtt/bridge/mqtt",
 
 		"github.com/godbus/dbus/v5": "tesla2mqtt/tesla/ble",

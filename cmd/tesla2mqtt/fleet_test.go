@@ -82,6 +82,7 @@ func TestInvariant4And5ADayInFleet(t *testing.T) {
 		if n := w.tesla.Count("vehicle_data", ""); n < 285 || n > 290 {
 			t.Errorf("%d full reads in a day, want one each 5 minutes", n)
 		}
+		t.Logf("%d full reads, %d looks, %d lists", w.tesla.Count("vehicle_data", ""), w.tesla.Count("vehicle", ""), w.tesla.Count("vehicles", ""))
 		if n := w.tesla.Count("fleet_status", ""); n != 1 {
 			t.Errorf("fleet_status was asked %d times", n)
 		}

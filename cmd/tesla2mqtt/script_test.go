@@ -45,7 +45,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits, "login": loginBy, "car": addCar, "fault": setFault, "calls": calls, "amps": amps, "revoke": revoke,
-			"pasted": pasted, "settings": settings, "application": application, "owner": owner,
+			"pasted": pasted, "settings": settings, "application": application, "owner": owner, "keyed": keyed,
 		},
 		Condition: func(name string) (bool, error) {
 			_, err := os.Stat(defaultPaths[1])

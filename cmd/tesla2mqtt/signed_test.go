@@ -12,10 +12,12 @@ import (
 	"math/big"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/teslamotors/vehicle-command/pkg/protocol/protobuf/keys"
 
 	"tesla2mqtt/bridge/mqtt/mqtttest"
@@ -263,5 +265,26 @@ func TestSignedCheck(t *testing.T) {
 	if len(k.found) != 1 || k.found[0].Status != statusFail || k.found[0].Fix == "" ||
 		!strings.Contains(k.found[0].Message, "no such file") || strings.Contains(k.found[0].Message, "none.pem") {
 		t.Errorf("found %+v", k.found)
+	}
+}
+
+// keyed MODE CAR makes a command key with that mode, names it in the configuration, and lets one car know it, or nobody.
+func keyed(ts *testscript.TestScript, _ bool, args []string) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	ts.Check(err)
+	public, err := key.PublicKey.Bytes()
+	ts.Check(err)
+	if handle := of(ts).cars[args[1]]; handle != nil {
+		handle.Protocol().Enroll(public, keys.Role_ROLE_FM)
+	}
+	der, err := x509.MarshalECPrivateKey(key)
+	ts.Check(err)
+	mode, err := strconv.ParseUint(args[0], 8, 32)
+	ts.Check(err)
+	name := ts.MkAbs("key.pem")
+	ts.Check(os.WriteFile(name, pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: der}), 0o600))
+	ts.Check(os.Chmod(name, os.FileMode(mode)))
+	if config := ts.ReadFile("config.yaml"); !strings.Contains(config, "key_file") {
+		ts.Check(os.WriteFile(ts.MkAbs("config.yaml"), []byte(strings.Replace(config, "api: fleet", "api: fleet, key_file: key.pem", 1)), 0o600))
 	}
 }

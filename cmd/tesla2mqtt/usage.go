@@ -11,6 +11,7 @@ Usage:
   tesla2mqtt set-amps CAR AMPS     set the charging current, without waking the car
   tesla2mqtt refresh-token         renew the login now; rarely needed, it renews itself
   tesla2mqtt ble COMMAND           Bluetooth: keygen, scan, enroll CAR
+  tesla2mqtt fleet register DOMAIN register your application with the Fleet API, once
   tesla2mqtt check                 test configuration, login, Tesla and broker, and say what to do
   tesla2mqtt healthcheck           ask the broker whether the bridge is well, for Docker and scripts
   tesla2mqtt completion SHELL      print the completion for bash, zsh, fish or pwsh
@@ -103,6 +104,14 @@ Examples:
   tesla2mqtt ble keygen
   tesla2mqtt ble scan
   tesla2mqtt ble enroll model3
+`,
+	"fleet": `Usage: tesla2mqtt fleet register DOMAIN
+
+Registers your application with the Fleet API of tesla.region, once, before the first login. DOMAIN is an allowed origin of the
+application, and has to show its public key; docs/fleet.md says how. Needs the client secret. Doing it again does no harm.
+
+Example:
+  tesla2mqtt fleet register my.example
 `,
 	"check": `Usage: tesla2mqtt check [-json]
 

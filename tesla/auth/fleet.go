@@ -1,23 +1,28 @@
 package auth
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"net/http"
+	"net/url"
 	"regexp"
 	"slices"
 	"strings"
 
 	"golang.org/x/oauth2"
+	"golang.org/x/oauth2/clientcredentials"
 
 	"tesla2mqtt/internal/secret"
+	"tesla2mqtt/tesla/hosts"
 )
 
 // Fleet is an application registered at developer.tesla.com. With it a login is for the Fleet API instead of the Owner API:
 // it allows no more than Scopes, and can be revoked by itself.
 type Fleet struct {
 	ClientID    string
-	Secret      secret.Text // goes to the token endpoint with an authorization code, and nowhere else; "" if it has none
+	Secret      secret.Text // goes to the token endpoint, and never with a renewal; "" if it has none
 	RedirectURL string      // as registered; no page has to be there
 	API         string      // base URL of the region, which is the audience as well
 }
@@ -43,7 +48,7 @@ func (f *Fleet) Tokens() string {
 	return "https://fleet-auth.prd.vn.cloud.tesla.com"
 }
 
-// exchange trades a code. It is the one place where the client secret leaves this program: renewals go without.
+// exchange trades a code. Here and in Partner the client secret leaves this program: renewals go without.
 func (s *Source) exchange(ctx context.Context, conf oauth2.Config, g grant) (*oauth2.Token, error) {
 	with := []oauth2.AuthCodeOption{oauth2.VerifierOption(g.verifier.Reveal())}
 	if f := s.c.Fleet; f != nil {
@@ -51,6 +56,29 @@ func (s *Source) exchange(ctx context.Context, conf oauth2.Config, g grant) (*oa
 		with = append(with, oauth2.SetAuthURLParam("audience", f.API))
 	}
 	return conf.Exchange(ctx, g.code.Reveal(), with...)
+}
+
+// Partner returns a client that speaks as the application itself, in no account's name: good for registering it, and for no car.
+// Its token lasts as long as it does. Each request needs a deadline.
+func (s *Source) Partner(ctx context.Context) (*http.Client, error) {
+	f := s.c.Fleet
+	if f == nil || f.Secret.Reveal() == "" {
+		return nil, refuse("an application speaks for itself with its client secret, and there is none")
+	}
+	ctx, cancel := s.asking(ctx)
+	defer cancel()
+	conf := clientcredentials.Config{ClientID: f.ClientID, ClientSecret: f.Secret.Reveal(), TokenURL: cmp.Or(s.c.AuthURL, f.Tokens()) + v3 + "/token",
+		Scopes: Scopes()[2:], EndpointParams: url.Values{"audience": {f.API}}, AuthStyle: oauth2.AuthStyleInParams}
+	t, err := conf.Token(ctx)
+	if err != nil {
+		fault := explain(err)
+		if fault.LoginRequired() {
+			fault = refuse("Tesla does not accept this client ID with this secret: compare both with what developer.tesla.com shows")
+		}
+		return nil, fault
+	}
+	access := secret.Hide(t.AccessToken)
+	return hosts.Client(func(r *http.Request) (*http.Response, error) { return s.send(r, access) }), nil
 }
 
 // client is whose login may be used: "" for that of the Owner API. A token of one application is never sent as another's.

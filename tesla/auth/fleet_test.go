@@ -209,3 +209,35 @@ func TestInvariant3KillAtAnyInstantInFleet(t *testing.T) {
 	t.Setenv("AUTH_TEST_CLIENT", "abc-123") // for the victims too
 	killAtAnyInstant(t, &sim.Tesla{Fleet: &sim.Fleet{ClientID: "abc-123", Secret: clientSecret}})
 }
+
+// TestFleetPartner: the application speaks for itself with its secret, to listed hosts, and leaves the login as it is.
+func TestFleetPartner(t *testing.T) {
+	s := simulated(t, "eu")
+	way, dir := &recorded{to: s.RoundTripper()}, t.TempDir()
+	source := fleetSource(t, dir, application("eu"), way)
+	client, err := source.Partner(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for address, ok := range map[string]bool{hosts.FleetAPI("eu") + "/api/1/partner_accounts": true, "https://evil.example/api/1/partner_accounts": false} {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, address, strings.NewReader(`{"domain":"my.example"}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Content-Type", "application/json")
+		answer, err := client.Do(r)
+		if (err == nil && answer.StatusCode == http.StatusOK) != ok {
+			t.Errorf("%s: %v", address, err)
+		}
+	}
+	want(t, "grant", strings.Contains(way.forms[0], "grant_type=client_credentials"), true)
+	want(t, "state", source.Status().State, "not_configured")
+	if _, err := os.Stat(filepath.Join(dir, fileName)); err == nil {
+		t.Error("the application's own token was kept as a login")
+	}
+	for name, f := range map[string]*Fleet{"the Owner API": nil, "no secret": {ClientID: "abc-123"}} {
+		if _, err := fleetSource(t, t.TempDir(), f, way).Partner(t.Context()); err == nil || len(way.forms) != 2 {
+			t.Errorf("%s: %v, %d requests", name, err, len(way.forms))
+		}
+	}
+}

@@ -97,8 +97,9 @@ var (
 	accesses = regexp.MustCompile(`"(aud|scp)"`)
 )
 
-// parse is pure. redirect is that of a Fleet application, "" for the Owner API. Codes and refresh tokens look alike (EU_ and hexadecimal digits): codes of 63 characters have been seen and
-// refresh tokens of 67, so up to 64 it is a code. A refresh token that is a JWT has the token endpoint as its audience.
+// parse is pure. redirect is that of a Fleet application, "" for the Owner API. Codes and refresh tokens look alike (EU_ and
+// hexadecimal digits): codes of 63 characters have been seen and refresh tokens of 67, so up to 64 it is a code. A refresh token
+// that is a JWT has the token endpoint as its audience.
 func parse(text, redirect string) (pasted, *Error) {
 	begin := cmp.Or(redirect, "tesla://auth/callback") + "?code="
 	text = strings.Trim(text, " \t\r\n'\"`<>,;")

@@ -3,7 +3,7 @@
 //
 // Secrets: the refresh token is the whole Tesla account (locate, unlock, drive) for months, the access token the same for
 // 8 hours; an authorization code with its PKCE verifier becomes both. Those of a [Fleet] login are good for its [Scopes] only;
-// its client secret is needed for the code alone. No password passes through here.
+// its client secret is needed for the code, and to register the application. No password passes through here.
 //
 // Kept: in memory, and in plain text in token.json (0600) in the state folder. Whoever reads that file has the login. To end
 // a login for good revoke it in the Tesla account; to make this program forget it delete the file.

@@ -216,15 +216,8 @@ type grant struct {
 
 // request asks exactly once. It does not end with its caller: the answer may hold the only good refresh token.
 func (s *Source) request(g grant) (token, *Error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := s.asking(context.Background())
 	defer cancel()
-	ctx = context.WithValue(ctx, oauth2.HTTPClient, hosts.Client(func(r *http.Request) (*http.Response, error) {
-		answer, err := s.out.Send(r.Clone(r.Context()))
-		if err == nil { // oauth2 reads text/plain as a form, and would lose the token in it
-			answer.Header.Set("Content-Type", "application/json")
-		}
-		return answer, err
-	}))
 	conf := s.endpoint(g.issuer)
 	ask := conf.TokenSource(ctx, &oauth2.Token{RefreshToken: g.refresh.Reveal()}).Token
 	if g.code.Reveal() != "" {
@@ -236,6 +229,18 @@ func (s *Source) request(g grant) (token, *Error) {
 		return token{}, explain(err)
 	}
 	return token{1, secret.Hide(t.AccessToken), secret.Hide(t.RefreshToken), g.issuer, asked, cmp.Or(min(max(0, t.ExpiresIn), 1e9), 8*3600), s.client()}, nil
+}
+
+// asking is the way of a token request, and its deadline.
+func (s *Source) asking(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	return context.WithValue(ctx, oauth2.HTTPClient, hosts.Client(func(r *http.Request) (*http.Response, error) {
+		answer, err := s.out.Send(r.Clone(r.Context()))
+		if err == nil { // oauth2 reads text/plain as a form, and would lose the token in it
+			answer.Header.Set("Content-Type", "application/json")
+		}
+		return answer, err
+	})), cancel
 }
 
 // endpoint asks as Tesla's own app does, or as the application that the owner has registered. With any other AuthStyle the

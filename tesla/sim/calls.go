@@ -17,8 +17,8 @@ type callKey struct{ endpoint, vin string }
 // Call is one request that arrived, answered or not.
 type Call struct {
 	At time.Time
-	// Endpoint is authorize, token, products, vehicles, fleet_status, users/region, vehicle, vehicle_data, wake_up,
-	// command/<name> or other.
+	// Endpoint is authorize, token, products, vehicles, fleet_status, users/region, partner_accounts, vehicle, vehicle_data,
+	// wake_up, command/<name> or other.
 	Endpoint string
 	VIN      string // "" where no car of the account was named
 }

@@ -8,7 +8,7 @@ import (
 
 // endpoint is what a request is for. Its name is the class that calls are counted by and faults are set on.
 type endpoint struct {
-	name string // authorize, token, products, vehicles, fleet_status, users/region, vehicle, vehicle_data, wake_up, command/<name>, signed_command, other
+	name string // authorize, token, products, vehicles, fleet_status, users/region, partner_accounts, vehicle, vehicle_data, wake_up, command/<name>, signed_command, other
 	key  string // id or VIN as it stands in the path
 	vin  string // of the car that the key names, "" if there is none
 }
@@ -26,6 +26,8 @@ func route(method, path string) endpoint {
 		return endpoint{name: "vehicles"}
 	case "POST /api/1/vehicles/fleet_status":
 		return endpoint{name: "fleet_status"}
+	case "POST /api/1/partner_accounts":
+		return endpoint{name: "partner_accounts"}
 	case "GET /api/1/users/region":
 		return endpoint{name: "users/region"}
 	}
@@ -86,7 +88,7 @@ func isScope(scope string) bool {
 	}
 	known := []string{
 		"all", "api", "car", "command", "authorize", "token", "products", "vehicles", "vehicle", "vehicle_data",
-		"wake_up", "fleet_status", "users/region", "signed_command", "other",
+		"wake_up", "fleet_status", "users/region", "partner_accounts", "signed_command", "other",
 	}
 	return slices.Contains(known, scope)
 }

@@ -92,7 +92,8 @@ func (t *Tesla) fleetTokenFault(q *request, form url.Values) *answer {
 	if f.region() == "cn" {
 		want = "auth.tesla.cn"
 	}
-	code := form.Get("grant_type") == "authorization_code"
+	// The two grants that the application has to prove itself for, and where the token is for.
+	code := form.Get("grant_type") == "authorization_code" || form.Get("grant_type") == "client_credentials"
 	audience := form.Get("audience")
 	switch {
 	case strings.Contains(q.Host, ".tesla.") && q.Host != want:
@@ -104,7 +105,7 @@ func (t *Tesla) fleetTokenFault(q *request, form url.Values) *answer {
 	case !code && form.Has("client_secret"):
 		t.violate("a client secret was sent with %s", form.Get("grant_type"))
 	case code && !isBase(audience):
-		t.violate("a code was traded for the audience %q", audience)
+		t.violate("a token was asked for with the audience %q", audience)
 	default:
 		return nil
 	}
@@ -132,6 +133,8 @@ func (t *Tesla) fleetAPI(q *request) *answer {
 	case strings.HasPrefix(q.Host, "fleet-api.") && q.Host != here && q.name != "users/region":
 		a = apiError(http.StatusMisdirectedRequest, "user out of region, use base URL: https://"+here+", see https://...")
 		a.header = map[string]string{"Alt-Svc": "h2=https://" + here}
+	case q.name == "partner_accounts":
+		a = t.register(q)
 	case t.Fleet.Unregistered:
 		a = apiError(http.StatusPreconditionFailed, "Account must be registered in the current region.")
 	case q.Method == http.MethodPost && kind != "application/json":
@@ -148,6 +151,30 @@ func (t *Tesla) fleetAPI(q *request) *answer {
 		return nil
 	}
 	return &a
+}
+
+// partner gives the application a token in its own name. It is good for no car.
+func (t *Tesla) partner() answer {
+	l := t.newLogin(t.issuer(nil), nil)
+	l.partner = true
+	a := t.grant(l)
+	delete(a, "refresh_token")
+	return answer{status: http.StatusOK, body: a}
+}
+
+// register takes the application into this region. Whether its domain shows a key is not looked at.
+func (t *Tesla) register(q *request) answer {
+	var body struct {
+		Domain string `json:"domain"`
+	}
+	switch err := json.Unmarshal(q.body, &body); {
+	case !t.bearerLogin(q.Request).partner:
+		return apiError(http.StatusForbidden, "Unauthorized") // a guess
+	case err != nil || body.Domain == "" || strings.Contains(body.Domain, "/"):
+		return apiError(http.StatusBadRequest, "domain is invalid")
+	}
+	t.Fleet.Unregistered = false
+	return response(map[string]any{"client_id": t.Fleet.ClientID, "domain": body.Domain, "public_key": "04"})
 }
 
 // scopeOf is what a login needs for an endpoint.

@@ -21,6 +21,7 @@ type login struct {
 	current string    // the newest refresh token
 	last    string    // the most recently used one, "" before the first refresh
 	usedAt  time.Time // when last was used first
+	partner bool      // the application's own
 	revoked bool
 }
 
@@ -50,6 +51,10 @@ func (t *Tesla) token(q *request) answer {
 	switch form.Get("grant_type") {
 	case "authorization_code":
 		return t.exchange(form)
+	case "client_credentials":
+		if t.Fleet != nil {
+			return t.partner()
+		}
 	case "refresh_token":
 		return t.rotate(form.Get("refresh_token"))
 	}
