@@ -89,7 +89,7 @@ const (
 // New returns a bridge; Run makes it work.
 func New(cfg Config, deps Deps) *Bridge {
 	b := &Bridge{
-		cfg: cfg, deps: deps, instance: rand.Text()[:12], startedAt: time.Now().UTC().Truncate(time.Second),
+		cfg: cfg, deps: deps, instance: rand.Text()[:12], startedAt: time.Now().UTC().Truncate(time.Millisecond),
 		inbox: make(chan message, inboxSize), told: make(chan report, toldSize), listed: make(chan roster),
 		cars: map[string]*car{}, reports: map[string]report{}, lost: map[string]bool{}, cleared: map[string]bool{},
 	}
