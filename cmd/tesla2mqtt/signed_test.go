@@ -164,32 +164,37 @@ func (w *signedWhole) checkPrivate(name string) {
 	}
 }
 
+// signedRefusals are ways in which the car or Tesla refuses, or the network loses.
+var signedRefusals = []struct {
+	name   string
+	role   keys.Role
+	fault  string
+	do     func(w *signedWhole)
+	want   commandOutcome
+	orders int  // that the car carried out
+	fresh  bool // without a session
+}{
+	{name: "unknown key", role: keys.Role_ROLE_NONE, want: commandOutcome{"rejected", "not_paired", "tesla2mqtt fleet pair"}},
+	{name: "wrong role", role: keys.Role_ROLE_VEHICLE_MONITOR, want: commandOutcome{"rejected", "not_allowed", "insufficient_privileges"}},
+	{name: "another epoch each time", role: keys.Role_ROLE_FM, fault: "reboot", want: commandOutcome{"error", "session", "incorrect_epoch"}},
+	{name: "doubled on the way", role: keys.Role_ROLE_FM, fault: "twice", want: commandOutcome{"ok", "", "confirmed by a read"}, orders: 1},
+	{name: "answer lost", role: keys.Role_ROLE_FM, fault: "cut-after", want: commandOutcome{"ok", "", "confirmed by a read"}, orders: 1},
+	{name: "too many", role: keys.Role_ROLE_FM, fault: "429", want: commandOutcome{"rejected", "rate_limited", "not again for"}},
+	{name: "no answer of the car's", role: keys.Role_ROLE_FM, fault: "cut-before", want: commandOutcome{"error", "unreachable", "still has the old value"}},
+	{name: "asleep", role: keys.Role_ROLE_FM, fault: "503", want: commandOutcome{"rejected", "asleep", ""}},
+	{name: "restarted", role: keys.Role_ROLE_FM, do: func(w *signedWhole) { w.signer.Protocol().Restart() }, want: commandOutcome{"ok", "", ""}, orders: 1},
+	{name: "time ran out before it could be sent", role: keys.Role_ROLE_FM, fault: "slow", fresh: true, want: commandOutcome{"expired", "", "its time ran out"}},
+	{name: "time ran out", role: keys.Role_ROLE_FM, fault: "slow", want: commandOutcome{"error", "unreachable", "still has the old value"}},
+}
+
 // TestSignedRefusals: each way in which the car or Tesla refuses a signed command has its words on MQTT, and nothing is done twice.
 func TestSignedRefusals(t *testing.T) {
-	for _, row := range []struct {
-		name   string
-		role   keys.Role
-		fault  string
-		do     func(w *signedWhole)
-		want   commandOutcome
-		orders int // that the car carried out
-	}{
-		{name: "unknown key", role: keys.Role_ROLE_NONE, want: commandOutcome{"rejected", "not_paired", "tesla2mqtt fleet pair"}},
-		{name: "wrong role", role: keys.Role_ROLE_VEHICLE_MONITOR, want: commandOutcome{"rejected", "not_allowed", "insufficient_privileges"}},
-		{name: "another epoch each time", role: keys.Role_ROLE_FM, fault: "reboot", want: commandOutcome{"error", "session", "incorrect_epoch"}},
-		{name: "doubled on the way", role: keys.Role_ROLE_FM, fault: "twice", want: commandOutcome{"ok", "", "confirmed by a read"}, orders: 1},
-		{name: "answer lost", role: keys.Role_ROLE_FM, fault: "cut-after", want: commandOutcome{"ok", "", "confirmed by a read"}, orders: 1},
-		{name: "too many", role: keys.Role_ROLE_FM, fault: "429", want: commandOutcome{"rejected", "rate_limited", "not again for"}},
-		{name: "no answer of the car's", role: keys.Role_ROLE_FM, fault: "cut-before", want: commandOutcome{"error", "unreachable", "still has the old value"}},
-		{name: "asleep", role: keys.Role_ROLE_FM, fault: "503", want: commandOutcome{"rejected", "asleep", ""}},
-		{name: "restarted", role: keys.Role_ROLE_FM, do: func(w *signedWhole) { w.signer.Protocol().Restart() }, want: commandOutcome{"ok", "", ""}, orders: 1},
-		{name: "time ran out", role: keys.Role_ROLE_FM, fault: "slow", want: commandOutcome{"error", "unreachable", "still has the old value"}},
-	} {
+	for _, row := range signedRefusals {
 		t.Run(row.name, func(t *testing.T) {
 			withKey(t, row.role, func(w *signedWhole) {
 				w.start()
 				w.pass(time.Minute)
-				if row.fault != "" || row.do != nil {
+				if (row.fault != "" || row.do != nil) && !row.fresh {
 					if got := w.tell(signedVIN, "charge_amps", "7"); got.Status != "ok" {
 						t.Fatalf("before: %+v", got)
 					}
@@ -203,7 +208,11 @@ func TestSignedRefusals(t *testing.T) {
 					}
 				}
 				before := len(w.signer.Executed())
-				got := w.tell(signedVIN, "charge_amps", "9")
+				payload := "9"
+				if row.fresh {
+					payload = `{"value":9,"ttl":15}` // shorter than the answer takes
+				}
+				got := w.tell(signedVIN, "charge_amps", payload)
 				if got.Status != row.want.Status || got.Reason != row.want.Reason || !strings.Contains(got.Message, row.want.Message) {
 					t.Errorf("got %+v, want %+v", got, row.want)
 				}
