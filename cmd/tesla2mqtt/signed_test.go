@@ -174,7 +174,7 @@ func TestSignedRefusals(t *testing.T) {
 		want   commandOutcome
 		orders int // that the car carried out
 	}{
-		{name: "unknown key", role: keys.Role_ROLE_NONE, want: commandOutcome{"rejected", "not_paired", "tesla.com/_ak/"}},
+		{name: "unknown key", role: keys.Role_ROLE_NONE, want: commandOutcome{"rejected", "not_paired", "tesla2mqtt fleet pair"}},
 		{name: "wrong role", role: keys.Role_ROLE_VEHICLE_MONITOR, want: commandOutcome{"rejected", "not_allowed", "insufficient_privileges"}},
 		{name: "another epoch each time", role: keys.Role_ROLE_FM, fault: "reboot", want: commandOutcome{"error", "session", "incorrect_epoch"}},
 		{name: "doubled on the way", role: keys.Role_ROLE_FM, fault: "twice", want: commandOutcome{"ok", "", "confirmed by a read"}, orders: 1},
