@@ -81,7 +81,12 @@ func (c *Car) Do(ctx context.Context, cmd tesla.Command) error {
 	if cmd.Thing == tesla.Charging && cmd.Value == tesla.Off {
 		ctx = urgent(ctx)
 	}
-	err = c.with(ctx, o.domain, func(ctx context.Context, l *link) error { return o.give(ctx, l) })
+	err = c.with(ctx, o.domain, func(limited context.Context, l *link) error {
+		if cloud, ok := l.guard.Connector.(connector.FleetAPIConnector); ok && cmd.Thing == tesla.Wake {
+			return cloud.Wakeup(ctx) // Tesla's own doing, which has the deadline of a request
+		}
+		return o.give(limited, l.vehicle)
+	})
 	if err != nil {
 		return fmt.Errorf("%s: %w", o.name, err)
 	}
@@ -192,7 +197,10 @@ func inTime(err error, end time.Time) error {
 // connect returns the connection there is, or makes one.
 func (c *Car) connect(ctx context.Context) (*link, error) {
 	if c.link != nil && c.link.guard.alive() {
-		return c.link, nil
+		if c.sessions.keep(c.link.vehicle, c.cfg.VIN) {
+			return c.link, nil
+		}
+		c.sessions.forget()
 	}
 	c.unlink()
 	conn, err := c.cfg.Dial(ctx)
@@ -208,7 +216,7 @@ func (c *Car) connect(ctx context.Context) (*link, error) {
 		key = c.cfg.Key.private
 	}
 	v, err := vehicle.NewVehicle(g, key, c.sessions.Cache)
-	if err != nil {
+	if err != nil || !c.sessions.keep(v, c.cfg.VIN) {
 		c.sessions.forget()
 		v, err = vehicle.NewVehicle(g, key, nil)
 	}
@@ -221,7 +229,6 @@ func (c *Car) connect(ctx context.Context) (*link, error) {
 		g.Close()
 		return nil, classify(err, false)
 	}
-	c.sessions.keep(v, c.cfg.VIN)
 	c.link = &link{g, v, map[universalmessage.Domain]bool{}}
 	return c.link, nil
 }

@@ -64,6 +64,19 @@ func TestWake(t *testing.T) {
 	}
 }
 
+// TestSlowWake: Tesla may take its time to answer a wake.
+func TestSlowWake(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, true, keys.Role_ROLE_FM, sim.Car{Asleep: true})
+		if err := r.tesla.Fault("slow", sim.On("wake_up"), sim.Wait(20*time.Second)); err != nil {
+			t.Fatal(err)
+		}
+		if err := r.car.Do(t.Context(), tesla.Command{Thing: tesla.Wake, Value: tesla.On}); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // TestWords: refusals are the same words as without a signature, and failures the same classes.
 func TestWords(t *testing.T) {
 	for _, row := range []struct {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/teslamotors/vehicle-command/pkg/connector"
 	"github.com/teslamotors/vehicle-command/pkg/protocol/protobuf/universalmessage"
 	"github.com/teslamotors/vehicle-command/pkg/vehicle"
 
@@ -20,7 +19,7 @@ const (
 type order struct {
 	name   string // as the Owner API calls it
 	domain universalmessage.Domain
-	give   func(context.Context, *link) error
+	give   func(context.Context, *vehicle.Vehicle) error
 }
 
 // orderOf finds the order for a command.
@@ -32,7 +31,7 @@ func orderOf(cmd tesla.Command) (order, error) {
 	case tesla.ChargeLimit:
 		return charging("set_charge_limit", func(ctx context.Context, v *vehicle.Vehicle) error { return v.ChangeChargeLimit(ctx, value) }), nil
 	case tesla.Wake:
-		return order{"wake_up", security, wake}, nil
+		return order{"wake_up", security, func(ctx context.Context, v *vehicle.Vehicle) error { return v.Wakeup(ctx) }}, nil
 	}
 	switch cmd {
 	case tesla.Command{Thing: tesla.Charging, Value: tesla.On}:
@@ -49,13 +48,5 @@ func orderOf(cmd tesla.Command) (order, error) {
 
 // charging is an order of the kind that infotainment takes.
 func charging(name string, give func(context.Context, *vehicle.Vehicle) error) order {
-	return order{name, infotainment, func(ctx context.Context, l *link) error { return give(ctx, l.vehicle) }}
-}
-
-// wake has Tesla wake the car, where the way to it leads through Tesla; else VCSEC does.
-func wake(ctx context.Context, l *link) error {
-	if cloud, ok := l.guard.Connector.(connector.FleetAPIConnector); ok {
-		return cloud.Wakeup(ctx)
-	}
-	return l.vehicle.Wakeup(ctx)
+	return order{name, infotainment, give}
 }

@@ -23,6 +23,9 @@ const (
 	// counterReserve is how many counters are taken from the file at a time. What the file names was never used, so that a
 	// crash cannot make a counter come twice, without a write for each command.
 	counterReserve = 256
+	// maxClock is what a car's clock can show, in seconds: the protocol's limit is 2^30, some 34 years.
+	maxClock = 1<<30 - 24*60*60
+
 	// shortReserve is for a process that keeps nothing, such as set-amps: so it leaves out other counters than the bridge does
 	// beside it, and the two never use the same.
 	shortReserve = 8
@@ -77,7 +80,7 @@ func loadSessions(memory Memory, trouble func(error), vin, key string) *sessions
 	entries := kept.Vehicles[vin]
 	for _, e := range entries {
 		info, ok := sessionInfo(e.SessionInfo)
-		if !ok || s.reserved[e.Domain] != 0 {
+		if !ok || s.reserved[e.Domain] != 0 || e.CreatedAt.After(time.Now()) {
 			clear(s.reserved)
 			return s
 		}
@@ -89,11 +92,13 @@ func loadSessions(memory Memory, trouble func(error), vin, key string) *sessions
 	return s
 }
 
-// sessionInfo decodes one kept session, and looks whether it can be one.
+// sessionInfo decodes one session, and looks whether it can be one. The car's clock counts up from its start; one that is
+// beyond all reason comes of a clock of ours that was set back behind that. Tesla's library would try to sign with it again and
+// again, without a pause, until the deadline.
 func sessionInfo(raw []byte) (*signatures.SessionInfo, bool) {
 	info := new(signatures.SessionInfo)
 	ok := proto.Unmarshal(raw, info) == nil && len(info.GetPublicKey()) == 65 && len(info.GetEpoch()) == 16 &&
-		info.GetCounter() < math.MaxUint32-2*counterReserve
+		info.GetCounter() < math.MaxUint32-2*counterReserve && info.GetClockTime() < maxClock
 	return info, ok
 }
 
@@ -127,18 +132,18 @@ type exporter interface {
 }
 
 // keep takes over the sessions as they are now, and writes them if they are new, or their counters have come close to what the
-// file names. It comes before the first use of a session that was loaded.
-func (s *sessions) keep(v exporter, vin string) {
+// file names. It comes before the first use of a session that was loaded. It returns false for sessions that must not be used.
+func (s *sessions) keep(v exporter, vin string) bool {
 	now := cache.New(0)
 	if err := v.UpdateCachedSessions(now); err != nil {
 		s.trouble(fmt.Errorf("export the car's session: %w", err))
-		return
+		return false
 	}
 	dirty := false
 	for i, e := range now.Vehicles[vin] {
 		info, ok := sessionInfo(e.SessionInfo)
 		if !ok {
-			return // it will not be used again
+			return false
 		}
 		named := s.reserved[e.Domain]
 		used := info.GetCounter()
@@ -150,7 +155,7 @@ func (s *sessions) keep(v exporter, vin string) {
 		raw, err := proto.Marshal(info)
 		if err != nil {
 			s.trouble(fmt.Errorf("export the car's session: %w", err))
-			return
+			return false
 		}
 		now.Vehicles[vin][i].SessionInfo = raw
 	}
@@ -159,6 +164,7 @@ func (s *sessions) keep(v exporter, vin string) {
 	if dirty || epochs {
 		s.save()
 	}
+	return true
 }
 
 // sameEpochs tells whether two caches hold the same sessions.

@@ -1,8 +1,10 @@
 package signed
 
 import (
+	"bytes"
 	"errors"
 	"maps"
+	"regexp"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -159,6 +161,32 @@ func TestDamaged(t *testing.T) {
 	})
 }
 
+// TestClockSetBack: a clock that is set back behind the time of a session makes it worthless, in the file or in memory. The
+// library would sign in vain, without a pause, until the deadline; here it costs one handshake.
+func TestClockSetBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, true, keys.Role_ROLE_FM, sim.Car{PluggedIn: true})
+		if err := r.car.Do(t.Context(), amps(7)); err != nil {
+			t.Fatal(err)
+		}
+		name := "session-" + vin + ".json"
+		r.disk.files[name] = []byte(strings.ReplaceAll(string(r.disk.files[name]), `"created_at":"2000-`, `"created_at":"2001-`))
+		if err := r.again(t, true).Do(t.Context(), amps(8)); err != nil {
+			t.Errorf("in the file: %v", err)
+		}
+		r.car.unlink()
+		for i := range r.car.sessions.Cache.Vehicles[vin] {
+			r.car.sessions.Cache.Vehicles[vin][i].CreatedAt = time.Now().Add(time.Hour)
+		}
+		if err := r.car.Do(t.Context(), amps(9)); err != nil {
+			t.Errorf("in memory: %v", err)
+		}
+		if n := r.handle.Protocol().Handshakes(); n != 3 {
+			t.Errorf("%d handshakes", n)
+		}
+	})
+}
+
 // TestUnwritable: a full disk keeps no command from the car, and is told.
 func TestUnwritable(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -192,5 +220,35 @@ func TestTwoProcesses(t *testing.T) {
 		if n := len(r.handle.Protocol().Executed()); n != 60 {
 			t.Errorf("%d commands of 60", n)
 		}
+	})
+}
+
+// FuzzSessions: whatever is in the file of sessions, a command works after it, for one handshake at most.
+func FuzzSessions(f *testing.F) {
+	r := newRig(f, true, keys.Role_ROLE_FM, sim.Car{PluggedIn: true})
+	if err := r.car.Do(f.Context(), amps(7)); err != nil {
+		f.Fatal(err)
+	}
+	for _, state := range r.disk.states {
+		file := bytes.Replace(state["session-"+vin+".json"], []byte(r.key.fingerprint()), []byte("KEY"), 1)
+		f.Add(file) // of the future, where time begins in 2000
+		f.Add(regexp.MustCompile(`"created_at":"[^"]*"`).ReplaceAll(file, []byte(`"created_at":"1999-12-31T23:59:59Z"`)))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		synctest.Test(t, func(t *testing.T) {
+			r := newRig(t, true, keys.Role_ROLE_FM, sim.Car{PluggedIn: true})
+			r.disk.files = map[string][]byte{"session-" + vin + ".json": bytes.Replace(data, []byte("KEY"), []byte(r.key.fingerprint()), 1)}
+			err := r.car.Do(t.Context(), amps(8))
+			if errors.Is(err, tesla.ErrRateLimited) {
+				time.Sleep(2 * time.Minute) // the file said so
+				err = r.car.Do(t.Context(), amps(8))
+			}
+			if errors.Is(err, tesla.ErrSession) || errors.Is(err, tesla.ErrTooLate) || tesla.MayHaveSucceeded(err) {
+				err = r.car.Do(t.Context(), amps(8)) // it held a session with another car
+			}
+			if err != nil || r.handle.Amps() != 8 {
+				t.Errorf("%v, %d A", err, r.handle.Amps())
+			}
+		})
 	})
 }
