@@ -70,6 +70,7 @@ func (b *Bridge) reconcile(ctx context.Context, l roster) {
 			b.deps.Log.Warn("the account's cars could not be listed", "err", l.err, "todo", tesla.Advice(l.err))
 		}
 		b.listError = l.err
+		b.meetAnyway(ctx, l.vehicles)
 		return
 	}
 	b.listError = nil
@@ -105,6 +106,20 @@ func (b *Bridge) reconcile(ctx context.Context, l roster) {
 		}
 	}
 	b.clear()
+	b.publishInfo()
+}
+
+// meetAnyway starts the cars that are known without the account's list. Of the others the list would tell; until then nothing
+// is said of them.
+func (b *Bridge) meetAnyway(ctx context.Context, vehicles []tesla.Vehicle) {
+	for _, v := range vehicles {
+		known := slices.Contains(b.record.Vehicles, v)
+		if !known {
+			b.record.Vehicles = append(b.record.Vehicles, v)
+			b.save()
+		}
+		b.meet(ctx, v, known)
+	}
 	b.publishInfo()
 }
 

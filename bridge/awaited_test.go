@@ -71,7 +71,7 @@ func TestAPIStatusNamesTheWorst(t *testing.T) {
 		{"anything else", true, []error{errors.New("odd")}, "unreachable"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			if got := apiStatus(c.asked, c.errs); got.Status != c.want {
+			if got := apiStatus("owner", c.asked, c.errs); got.Status != c.want {
 				t.Errorf("got %+v, want %s", got, c.want)
 			}
 		})

@@ -88,8 +88,11 @@ type resend struct {
 	begun time.Time // when the start was told, where each thing is told by itself
 }
 
-// costly is the source whose full reads Tesla bills.
-const costly = "fleet"
+// costly is the source whose full reads Tesla bills; nearby the one that Tesla has no part in.
+const (
+	costly = "fleet"
+	nearby = "ble"
+)
 
 const (
 	ackMemory     = time.Minute      // how long a late read may still be older than an acknowledged set point

@@ -12,7 +12,7 @@ type Config struct {
 	// Discovery publishes Home Assistant's device discovery below DiscoveryPrefix.
 	Discovery       bool
 	DiscoveryPrefix string
-	// API names the source of cloud reads in the state: owner or fleet.
+	// API names the source of cloud reads in the state: owner or fleet, or NoAPI.
 	API string
 	// Budget tells that a monthly budget limits what that API may cost.
 	Budget          bool
@@ -23,6 +23,9 @@ type Config struct {
 	AllCars bool
 	Default CarConfig
 }
+
+// NoAPI is the name of the API where no car needs Tesla's cloud.
+const NoAPI = "none"
 
 // CarConfig is how one car is read and commanded.
 type CarConfig struct {

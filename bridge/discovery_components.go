@@ -62,7 +62,7 @@ const (
 var (
 	lastStatuses = []string{"none", statusOK, statusRejected, statusExpired, statusError, statusUnknown}
 	authStatuses = []string{"ok", "refresh_failing", "login_required", "not_configured", "save_failing", "not_needed"}
-	apiStatuses  = []string{"ok", "rate_limited", "forbidden", "unreachable", "login_required", "unknown"}
+	apiStatuses  = []string{"ok", "rate_limited", "forbidden", "unreachable", "login_required", "unknown", "not_needed"}
 	stateSources = []string{"owner", "fleet", "ble", "telemetry"}
 )
 

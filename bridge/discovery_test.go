@@ -411,7 +411,7 @@ func TestDiscoveryOptions(t *testing.T) {
 		"source":         {car["source"].Options, []string{"owner", "fleet", "ble", "telemetry"}},
 		"last_command":   {car["last_command"].Options, []string{"none", "ok", "rejected", "expired", "error", "unknown"}},
 		"auth":           {bridge["auth_status"].Options, []string{"ok", "refresh_failing", "login_required", "not_configured", "save_failing", "not_needed"}},
-		"api":            {bridge["api_status"].Options, []string{"ok", "rate_limited", "forbidden", "unreachable", "login_required", "unknown"}},
+		"api":            {bridge["api_status"].Options, []string{"ok", "rate_limited", "forbidden", "unreachable", "login_required", "unknown", "not_needed"}},
 	}
 	for name, row := range rows {
 		if !slices.Equal(row.got, row.want) {

@@ -76,7 +76,10 @@ type apiHealth struct {
 }
 
 // apiStatus names the state of Tesla's API by the worst of the last errors; none at all is ok.
-func apiStatus(asked bool, errs []error) apiHealth {
+func apiStatus(api string, asked bool, errs []error) apiHealth {
+	if api == NoAPI {
+		return apiHealth{Status: "not_needed"}
+	}
 	if !asked {
 		return apiHealth{Status: "unknown", Message: "Tesla was not asked yet"}
 	}
@@ -161,15 +164,15 @@ func (b *Bridge) publishHealth(now time.Time) {
 			continue
 		}
 		cars[alias] = r.health
-		if !errors.Is(r.err, tesla.ErrNotFound) {
-			// That is about the car, not about Tesla.
+		if !errors.Is(r.err, tesla.ErrNotFound) && !errors.Is(r.err, tesla.ErrNoRadio) && b.cars[alias].source != nearby {
+			// Those are about the car, or about us, not about Tesla.
 			errs = append(errs, r.err)
 		}
 	}
 	status, auth := b.deps.Auth()
 	b.login = status
 	h := health{
-		Time: now.UTC().Truncate(time.Second), Version: b.cfg.Version, MQTT: b.deps.MQTT(), Auth: auth, API: apiStatus(b.asked, errs),
+		Time: now.UTC().Truncate(time.Second), Version: b.cfg.Version, MQTT: b.deps.MQTT(), Auth: auth, API: apiStatus(b.cfg.API, b.asked, errs),
 		Usage: b.deps.Usage(), Vehicles: cars,
 		Commands: counters{b.received.Load(), b.dropped.Load(), b.empty.Load(), b.unknownCars},
 	}

@@ -34,6 +34,7 @@ type Publisher interface {
 
 // Account knows which cars there are.
 type Account interface {
+	// Vehicles lists them. With an error come those that are there whatever the rest of the list is.
 	Vehicles(ctx context.Context) ([]tesla.Vehicle, error)
 	// Car returns how to reach one of them.
 	Car(v tesla.Vehicle) (Reader, Commander)

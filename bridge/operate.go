@@ -115,8 +115,8 @@ func (c *car) tookState(o outcome, now time.Time) {
 		c.failed(o.err, false, now)
 		return
 	}
-	if c.lastError != nil {
-		c.forgive("unreachable")
+	if c.lastError != nil || c.schedule.state == tesla.StateUnknown && o.state != tesla.StateUnknown {
+		c.forgive("unreachable") // it is back: in reach, or in Bluetooth range
 	}
 	c.success = now
 	// What a car streams does not bring it back into the account.

@@ -147,8 +147,13 @@ const patience = 3
 
 // available tells whether the way to the car works. A car that sleeps is available.
 func (c *car) available() bool {
-	if c.gone || errors.Is(c.lastError, tesla.ErrLoginRequired) || errors.Is(c.lastError, tesla.ErrNotFound) {
+	if c.gone {
 		return false
+	}
+	for _, class := range []error{tesla.ErrLoginRequired, tesla.ErrNotFound, tesla.ErrNoRadio} {
+		if errors.Is(c.lastError, class) {
+			return false
+		}
 	}
 	return c.schedule.worst() < patience
 }

@@ -112,6 +112,9 @@ var classWords = []struct {
 	{tesla.ErrSession, statusError, "session"},
 	{tesla.ErrTemporary, statusError, "unreachable"},
 	{tesla.ErrSilent, statusError, "unreachable"},
+	{tesla.ErrOutOfRange, statusRejected, "unreachable"},
+	{tesla.ErrNoRadio, statusRejected, "unreachable"},
+	{tesla.ErrNoLink, statusError, "unreachable"},
 }
 
 // judge says what the outcome of a command that was sent means. It must not be asked about an uncertain one.

@@ -36,6 +36,8 @@ const (
 	// loginLook is how often a lost or refused login is looked at again; it costs no request, since the login and the
 	// client by themselves ask nothing until a person has logged in anew, or Tesla may be asked again.
 	loginLook = 30 * time.Second
+	// radioLook is how often Bluetooth is tried again; it bothers nobody but the car, which is near.
+	radioLook = 10 * time.Second
 	// goneLook is how often a car that left the account is looked for.
 	goneLook = 10 * time.Minute
 	// firstBackoff doubles with each failure in a row, up to maxBackoff.
@@ -154,6 +156,8 @@ func waitFor(err error, failures int) time.Duration {
 	switch {
 	case errors.Is(err, tesla.ErrLoginRequired), errors.Is(err, tesla.ErrForbidden):
 		return loginLook
+	case errors.Is(err, tesla.ErrNoRadio), errors.Is(err, tesla.ErrNoLink):
+		return radioLook
 	case errors.Is(err, tesla.ErrNotFound):
 		return goneLook
 	}

@@ -32,6 +32,9 @@ var (
 	ErrTooLate         = errors.New("its time ran out before it could be sent")
 	ErrTemporary       = errors.New("no proper answer from Tesla")
 	ErrSilent          = errors.New("no telemetry from the car")
+	ErrNoRadio         = errors.New("no Bluetooth on this machine")
+	ErrOutOfRange      = errors.New("car out of Bluetooth range")
+	ErrNoLink          = errors.New("no Bluetooth connection to the car")
 	ErrRefused         = errors.New("request refused by Tesla")
 )
 
@@ -67,10 +70,16 @@ var advice = []struct {
 	{ErrTooLate, "send it again if it is still wanted"},
 	{ErrTemporary, "try again later; reads go on by themselves"},
 	{ErrSilent, "see that the fleet-telemetry server runs, and that it publishes below telemetry.base_topic on this broker"},
+	{ErrNoRadio, "run: tesla2mqtt check"},
+	{ErrOutOfRange, "bring the Bluetooth adapter nearer to the car, or wait until the car is there"},
+	{ErrNoLink, "try again; if it stays, bring the Bluetooth adapter nearer, and see whether phones have taken the car's three places"},
 }
 
 // Advice returns what the user can do about err, or "".
 func Advice(err error) string {
+	if e, ok := errors.AsType[*Error](err); ok && e.Todo != "" {
+		return e.Todo
+	}
 	for _, a := range advice {
 		if errors.Is(err, a.class) {
 			return a.words
@@ -87,6 +96,8 @@ type Error struct {
 	Status int
 	// Text is what Tesla said, cut and without control characters, or what went wrong on the way.
 	Text string
+	// Todo is what the user can do about it where the class alone does not tell, or "".
+	Todo string
 	// RetryAfter is how long Tesla asked us to wait, 0 if it did not say.
 	RetryAfter time.Duration
 	// Uncertain is true if the request may have been carried out all the same.

@@ -32,6 +32,7 @@ func (a *app) command() *cli.Command {
 			{Name: "vehicles", Action: a.vehicles, Flags: jsonFlag()},
 			{Name: "status", Action: a.status, Flags: jsonFlag()},
 			{Name: "set-amps", Action: a.setAmps},
+			a.bleCommand(),
 			a.fleetCommand(),
 			{Name: "check", Action: a.check, Flags: jsonFlag()},
 			{Name: "healthcheck", Action: a.healthcheck},

@@ -62,8 +62,10 @@ type spending struct {
 	Bill *meter.Report `json:"bill,omitempty"`
 }
 
-func (w *ways) usage() spending {
-	u := spending{Usage: w.client.Usage()}
+func (w *ways) usage() (u spending) {
+	if w.client != nil {
+		u.Usage = w.client.Usage()
+	}
 	if w.meter != nil {
 		u.Bill = new(w.meter.Report())
 	}

@@ -62,6 +62,7 @@ func (a *app) check(ctx context.Context, cmd *cli.Command) error {
 	usable := k.stateFolder()
 	vins := k.needed(ctx, usable, log)
 	k.budget(usable)
+	k.bluetooth(ctx)
 	k.broker(ctx, vins)
 	if ctx.Err() != nil {
 		k.fail("check", "stopped before the end: "+context.Cause(ctx).Error(), "what is above stands; run it again")

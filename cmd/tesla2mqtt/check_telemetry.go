@@ -16,7 +16,11 @@ func (k *checkup) needed(ctx context.Context, usable bool, log *slog.Logger) []s
 	}
 	k.begin("login")
 	k.ok("login", "not needed: no car of the configuration is reached by Tesla's cloud")
-	return k.config.streamed()
+	var vins []string
+	for _, v := range k.config.Vehicles {
+		vins = append(vins, v.VIN)
+	}
+	return vins
 }
 
 // telemetryFilters are the topics of the fleet-telemetry server, none if no car is read by it.

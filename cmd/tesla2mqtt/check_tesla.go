@@ -287,6 +287,8 @@ func judgeCar(line carLine, commands bool) finding {
 	switch {
 	case line.Commands == "signed only":
 		f.Status, f.Message, f.Fix = statusWarn, f.Message+"read-only: it takes signed commands only", tesla.Advice(tesla.ErrSigningRequired)
+	case line.Commands == "by Bluetooth":
+		f.Message += "takes commands by Bluetooth"
 	case !commands:
 		f.Message += "read-only, as commands.enabled says"
 	case line.Commands == "off":

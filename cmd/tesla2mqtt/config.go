@@ -20,6 +20,7 @@ import (
 type Config struct {
 	MQTT          mqttConfig      `yaml:"mqtt"`
 	Tesla         teslaConfig     `yaml:"tesla"`
+	BLE           bleConfig       `yaml:"ble"`
 	StateDir      string          `yaml:"state_dir"`
 	Poll          bridge.Poll     `yaml:"poll"`
 	Commands      commandsConfig  `yaml:"commands"`
@@ -83,7 +84,7 @@ type vehicle struct {
 	VIN      string      `yaml:"vin"`
 	Name     string      `yaml:"name"`
 	Read     string      `yaml:"read"`
-	Write    string      `yaml:"write"` // auto, api, rest, none
+	Write    string      `yaml:"write"` // auto, api, rest, ble, none
 	Poll     bridge.Poll `yaml:"poll"`
 	Commands struct {
 		Wake string      `yaml:"wake"`
@@ -112,6 +113,7 @@ func defaults() *Config {
 	return &Config{
 		MQTT:     mqttConfig{URL: "mqtt://localhost:1883", BaseTopic: "tesla2mqtt", Scalars: true},
 		Tesla:    teslaConfig{API: "owner", TLSMin: "1.3", HTTP2: true, MonthlyBudget: 10 * meter.Dollar},
+		BLE:      bleConfig{Adapter: "hci0"},
 		StateDir: "./state",
 		Poll: bridge.Poll{State: time.Minute, Online: time.Minute, Charging: time.Minute,
 			IdleAfter: 15 * time.Minute, Suspend: 21 * time.Minute},

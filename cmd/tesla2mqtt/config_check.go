@@ -36,6 +36,7 @@ func (d *decoder) checkAll(c *Config) {
 		d.wrong("state_dir", "must not be empty (the login is kept there; ./state is the default)")
 	}
 	d.checkTelemetry(c)
+	d.checkBLE(c)
 	d.checkVehicles(c)
 }
 
@@ -169,18 +170,9 @@ func (d *decoder) checkName(path, name string) {
 	}
 }
 
-// checkWay tells what is planned from what is wrong.
 func (d *decoder) checkWay(at string, v vehicle) {
-	if v.Read == "ble" {
-		d.wrong(at+".read", "%s is not in this version (use api or telemetry)", v.Read)
-	} else {
-		d.oneOf(at+".read", v.Read)
-	}
-	if v.Write == "ble" {
-		d.wrong(at+".write", "%s is not in this version (use auto, or none to never touch the car)", v.Write)
-	} else {
-		d.oneOf(at+".write", v.Write)
-	}
+	d.oneOf(at+".read", v.Read)
+	d.oneOf(at+".write", v.Write)
 }
 
 func (d *decoder) unique(path, value string, i int, seen map[string]int) {

@@ -19,7 +19,7 @@ const maxPassword = 4 << 10
 func (c *Config) resolve(file string) {
 	dir := filepath.Dir(file)
 	for _, p := range []*string{&c.MQTT.PasswordFile, &c.MQTT.CAFile, &c.MQTT.CertFile, &c.MQTT.KeyFile, &c.Tesla.CAFile,
-		&c.Tesla.ClientSecretFile, &c.Tesla.KeyFile, &c.StateDir} {
+		&c.Tesla.ClientSecretFile, &c.Tesla.KeyFile, &c.BLE.KeyFile, &c.StateDir} {
 		if *p != "" && !filepath.IsAbs(*p) {
 			*p = filepath.Join(dir, *p)
 		}

@@ -21,6 +21,7 @@ var invalid = []struct{ name, want string }{
 	{"base-topic-wildcard", `FILE:2: mqtt.base_topic: must be a topic of letters, digits, _ and -, with single slashes inside (such as home/tesla2mqtt)`},
 	{"budget", `FILE:2: tesla.monthly_budget_usd: must be 1 to 10000 (dollars a month), or 0 for no limit`},
 	{"budget-form", `FILE:2: tesla.monthly_budget_usd: must be an amount in dollars, without a sign (such as 10 or 2.50)`},
+	{"ble-adapter", `FILE:2: ble.adapter: must be hci0, hci1 and so on (list them with: bluetoothctl list)`},
 	{"bool", `FILE:2: mqtt.scalars: must be true or false`},
 	{"ca-unencrypted", `FILE:2: mqtt.ca_file: needs an encrypted connection; set mqtt.url to mqtts:// or wss://`},
 	{"client-id", `FILE:2: mqtt.client_id: must be 1 to 64 letters, digits, _ or - (Home Assistant's ids are made of it)`},
@@ -59,8 +60,7 @@ FILE:6: tesla.key_file: is for the Fleet API alone (set tesla.api: fleet, or rem
 	{"poll-long", `FILE:2: poll.online: must be 1s to 24h`},
 	{"poll-negative", `FILE:2: poll.suspend: must be 1s to 24h`},
 	{"poll-short", `FILE:2: poll.charging: must be 1s to 24h`},
-	{"read-ble", `FILE:3: vehicles[0].read: ble is not in this version (use api or telemetry)`},
-	{"read", `FILE:3: vehicles[0].read: is not a possible value (api, telemetry)`},
+	{"read", `FILE:3: vehicles[0].read: is not a possible value (api, ble, telemetry)`},
 	{"root-list", `FILE:1: must be a section: keys, indented below it`},
 	{"settle", `FILE:3: commands.amps.settle: must be 0s to 1m`},
 	{"several", `FILE:1: log.level: is not a possible value (debug, info, warn, error)
@@ -98,7 +98,7 @@ FILE:5: poll.state: must be 1s to 24h`},
 	{"write-api-owner", `FILE:3: vehicles[0].write: api needs tesla.api: fleet (use auto: the Owner API takes no signed commands, and unsigned ones only to some cars)`},
 	{"write-api-key", `FILE:4: vehicles[0].write: api needs tesla.key_file, the key that signs (use auto for a car that takes unsigned commands)`},
 	{"write-rest", `FILE:3: vehicles[0].write: rest needs tesla.api: fleet (use auto: the Owner API sends the same where the car takes it)`},
-	{"write", `FILE:3: vehicles[0].write: is not a possible value (auto, api, rest, none)`},
+	{"write", `FILE:3: vehicles[0].write: is not a possible value (auto, api, rest, ble, none)`},
 }
 
 func noEnv(string) string { return "" }

@@ -11,7 +11,7 @@ var (
 	choices = map[string][]string{
 		"tesla.api": {"owner", "fleet"}, "tesla.region": {"", "na", "eu", "cn"}, "tesla.tls_min": {"", "1.2", "1.3"}, "tesla.tls_max": {"", "1.2", "1.3"},
 		"commands.wake": {"auto", "never"}, "log.level": levels, "log.format": {"text", "json"},
-		"read": {"api", "telemetry"}, "write": {"auto", "api", "rest", "none"},
+		"read": {"api", "ble", "telemetry"}, "write": {"auto", "api", "rest", "ble", "none"},
 	}
 	spans = map[string][2]time.Duration{
 		"poll.state": {time.Second, longest}, "poll.online": {time.Second, longest}, "poll.charging": {time.Second, longest},

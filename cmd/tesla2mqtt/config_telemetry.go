@@ -1,7 +1,6 @@
 package main
 
 import (
-	"slices"
 	"strings"
 	"time"
 )
@@ -35,9 +34,4 @@ func (c *Config) streamed() []string {
 		}
 	}
 	return vins
-}
-
-// cloud tells whether any car needs Tesla's cloud, and so a login.
-func (c *Config) cloud() bool {
-	return len(c.Vehicles) == 0 || slices.ContainsFunc(c.Vehicles, func(v vehicle) bool { return v.Read != "telemetry" || v.Write != "none" })
 }

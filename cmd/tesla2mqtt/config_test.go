@@ -203,7 +203,7 @@ vehicles:
 `)
 	b := c.bridgeConfig("v1", "abc")
 	amps := bridge.Amps{Min: 1, Max: 48, Settle: 2 * time.Second, RaiseGap: 15 * time.Second, LowerGap: 5 * time.Second}
-	all := bridge.CarConfig{Source: "owner", Poll: c.Poll, Commands: bridge.Commands{
+	all := bridge.CarConfig{Poll: c.Poll, Source: "owner", Commands: bridge.Commands{
 		Wake: true, TTL: 30 * time.Second, ChargePort: true, FastCharging: true, Amps: amps}}
 	car := all
 	car.Name, car.ReadOnly, car.Commands.Wake, car.Commands.Amps.Max = "model3", true, false, 16

@@ -36,7 +36,7 @@ func (c *Config) bridgeConfig(version, commit string) bridge.Config {
 	out := bridge.Config{
 		BaseTopic: c.MQTT.BaseTopic, ClientID: c.MQTT.ClientID, Scalars: c.MQTT.Scalars,
 		Discovery: c.HomeAssistant.Discovery, DiscoveryPrefix: c.HomeAssistant.Prefix,
-		API: c.Tesla.API, Budget: c.Tesla.API == billedAPI && c.Tesla.MonthlyBudget > 0, Version: version, Commit: commit,
+		API: c.api(), Budget: c.Tesla.API == billedAPI && c.Tesla.MonthlyBudget > 0, Version: version, Commit: commit,
 		Cars: map[string]bridge.CarConfig{}, AllCars: len(c.Vehicles) == 0, Default: c.car(c.newVehicle()),
 	}
 	for _, v := range c.Vehicles {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"os"
 	"os/exec"
 	"slices"
 	"strings"
@@ -27,19 +28,20 @@ func TestBoundaries(t *testing.T) {
 		mochi  = "github.com/mochi-mqtt/server/v2"
 	)
 	for pkg, never := range map[string][]string{
-		"tesla":          {oauth, paho, module + "tesla/auth", module + "tesla/meter", module + "bridge", "log/slog"},
-		"tesla/meter":    {oauth, paho, module + "tesla/auth", module + "bridge", "log/slog"},
-		"tesla/auth":     {paho, module + "bridge", module + "tesla"},
-		"tesla/signed":   {oauth, paho, module + "tesla/auth", module + "tesla/sim", module + "bridge", "log/slog"},
-		"tesla/enroll":   {oauth, paho, module + "tesla/auth", module + "bridge"},
-		"tesla/sim":      {oauth, paho, module + "tesla", module + "bridge"},
-		"bridge":         {oauth, paho, "net/http/httptest", module + "tesla/auth", module + "tesla/sim", module + "bridge/mqtt"},
-		"bridge/mqtt":    {oauth, mochi, module + "tesla", module + "bridge"},
-		"cmd/tesla2mqtt": {mochi, "testing", module + "tesla/sim", module + "tesla/sim/vcp", module + "bridge/mqtt/mqtttest"},
+		"tesla":           {oauth, paho, module + "tesla/auth", module + "tesla/meter", module + "bridge", "log/slog"},
+		"tesla/auth":      {paho, module + "bridge", module + "tesla"},
+		"tesla/signed":    {oauth, paho, module + "tesla/auth", module + "tesla/sim", module + "bridge", "log/slog"},
+		"tesla/ble":       {oauth, paho, module + "tesla", module + "tesla/auth", module + "tesla/sim", module + "bridge", "log/slog", "net/http", "testing"},
+		"tesla/enroll":    {oauth, paho, module + "tesla/auth", module + "tesla/sim", module + "bridge", "log/slog"},
+		"tesla/telemetry": {oauth, paho, module + "tesla/auth", module + "bridge", "log/slog"},
+		"tesla/sim":       {oauth, paho, module + "tesla", module + "bridge"},
+		"bridge":          {oauth, paho, "net/http/httptest", module + "tesla/auth", module + "tesla/sim", module + "bridge/mqtt"},
+		"bridge/mqtt":     {oauth, mochi, module + "tesla", module + "bridge"},
+		"cmd/tesla2mqtt":  {mochi, "testing", module + "tesla/sim", module + "tesla/sim/vcp", module + "tesla/ble/bluetest", module + "bridge/mqtt/mqtttest"},
+		"tesla/meter":     {oauth, paho, module + "tesla/auth", module + "bridge", "log/slog"},
 		// It starts the other, and is nothing beside it.
 		"cmd/addon": {oauth, paho, mochi, "testing", module + "tesla", module + "tesla/auth", module + "tesla/sim", module + "bridge",
 			module + "bridge/mqtt", "gopkg.in/yaml.v3"},
-		"tesla/telemetry": {oauth, paho, module + "tesla/auth", module + "bridge", "log/slog"},
 	} {
 		linked := deps(t, module+pkg)
 		for _, p := range never {
@@ -58,6 +60,8 @@ func TestOnlyImporters(t *testing.T) {
 
 		"golang.org/x/oauth2/clientcredentials":  "tesla2mqtt/tesla/auth",
 		"github.com/eclipse/paho.golang/packets": "tesla2mqtt/bridge/mqtt",
+
+		"github.com/godbus/dbus/v5": "tesla2mqtt/tesla/ble",
 	}
 	out, err := exec.Command("go", "list", "-f", `{{.ImportPath}} {{join .Imports " "}}`, "tesla2mqtt/...").Output()
 	if err != nil {
@@ -69,7 +73,7 @@ func TestOnlyImporters(t *testing.T) {
 		for _, imported := range words[1:] {
 			if owner, watched := only[imported]; watched {
 				seen++
-				if words[0] != owner {
+				if words[0] != owner && words[0] != owner+"/bluetest" {
 					t.Errorf("%s imports %s, which only %s may", words[0], imported, owner)
 				}
 			}
@@ -80,16 +84,25 @@ func TestOnlyImporters(t *testing.T) {
 	}
 }
 
-// TestThirdParties: the modules in the program are these, each with its reason in docs/dependencies.md.
+// TestThirdParties: the modules in the program are these, each with its reason in docs/dependencies.md. Without Bluetooth there
+// is no D-Bus in it.
 func TestThirdParties(t *testing.T) {
-	out, err := exec.Command("go", "list", "-deps", "-f", "{{with .Module}}{{.Path}}{{end}}", "tesla2mqtt/cmd/tesla2mqtt").Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	got := strings.Fields(string(out))
-	slices.Sort(got)
-	got = slices.DeleteFunc(slices.Compact(got), func(m string) bool { return m == "tesla2mqtt" })
-	if want := documented(t); !slices.Equal(got, want) {
-		t.Errorf("the program links\n%s\ndocs/dependencies.md names\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	withoutDBus := slices.DeleteFunc(documented(t), func(m string) bool { return m == "github.com/godbus/dbus/v5" })
+	for _, row := range []struct {
+		system, tags string
+		want         []string
+	}{{"linux", "", documented(t)}, {"linux", "nobluetooth", withoutDBus}, {"darwin", "", withoutDBus}} {
+		cmd := exec.Command("go", "list", "-deps", "-tags", row.tags, "-f", "{{with .Module}}{{.Path}}{{end}}", "tesla2mqtt/cmd/tesla2mqtt")
+		cmd.Env = append(os.Environ(), "GOOS="+row.system)
+		out, err := cmd.Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := strings.Fields(string(out))
+		slices.Sort(got)
+		got = slices.DeleteFunc(slices.Compact(got), func(m string) bool { return m == "tesla2mqtt" })
+		if !slices.Equal(got, row.want) {
+			t.Errorf("on %s, tags %q, the program links\n%s\ndocs/dependencies.md names\n%s", row.system, row.tags, strings.Join(got, "\n"), strings.Join(row.want, "\n"))
+		}
 	}
 }

@@ -72,7 +72,8 @@ func exitCode(err error) int {
 		return exitUsage
 	case errors.Is(err, tesla.ErrLoginRequired), errors.As(err, &login) && login.LoginRequired():
 		return exitLogin
-	case errors.Is(err, errUnreachable), errors.Is(err, tesla.ErrAsleep), errors.Is(err, tesla.ErrInService):
+	case errors.Is(err, errUnreachable), errors.Is(err, tesla.ErrAsleep), errors.Is(err, tesla.ErrInService),
+		errors.Is(err, tesla.ErrOutOfRange), errors.Is(err, tesla.ErrNoLink):
 		return exitAsleep
 	}
 	return exitFailed

@@ -65,6 +65,9 @@ func (a *app) login(ctx context.Context, cmd *cli.Command) (err error) {
 	if err := useIssuer(c, cmd.String("issuer")); err != nil {
 		return err
 	}
+	if !c.cloud() {
+		return &usageError{errNoLogin.Error(), "a car with read: api would need one"}
+	}
 	source, client, err := openAccount(c, log)
 	if err != nil {
 		return err

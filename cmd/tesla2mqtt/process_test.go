@@ -24,6 +24,7 @@ type process struct {
 	broker *mqtttest.Broker
 	config string
 	log    *lockedText
+	env    []string // besides our own
 	cmd    *exec.Cmd
 }
 
@@ -54,7 +55,7 @@ func newProcess(t *testing.T) *process {
 // command is the program with these words; the login is made by pasting a refresh token.
 func (p *process) command(ctx context.Context, words ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, "tesla2mqtt", append([]string{"-config", p.config, "-log", "debug"}, words...)...)
-	cmd.Stdout, cmd.Stderr = p.log, p.log
+	cmd.Stdout, cmd.Stderr, cmd.Env = p.log, p.log, append(os.Environ(), p.env...)
 	return cmd
 }
 

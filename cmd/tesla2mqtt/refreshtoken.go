@@ -16,6 +16,9 @@ func (a *app) refreshToken(ctx context.Context, cmd *cli.Command) (err error) {
 	if err != nil {
 		return err
 	}
+	if !c.cloud() {
+		return &usageError{errNoLogin.Error(), ""}
+	}
 	source, _, err := openAccount(c, log)
 	if err != nil {
 		return err

@@ -229,6 +229,8 @@ func textRules(s *schema, path string) {
 		s.Pattern = "^$|" + clientForm.String()
 	case "tesla.tls_min", "tesla.tls_max":
 		s.Type, s.Enum = []string{"string", "number", "null"}, append(s.Enum, 1.2, 1.3)
+	case "ble.adapter":
+		s.Pattern = adapterForm.String()
 	case "state_dir":
 		s.MinLength = 1
 	case "vehicles[].vin":

@@ -23,6 +23,11 @@ func serve(ctx context.Context, c *Config, log *slog.Logger) (err error) {
 		return err
 	}
 	defer w.close(&err)
+	memory, err := atomicfile.OpenFolder(c.StateDir)
+	if err != nil {
+		return fmt.Errorf("open state_dir: %w", err)
+	}
+	defer func() { err = errors.Join(err, memory.Close()) }()
 	only := flock.New(filepath.Join(c.StateDir, runLock))
 	mine, err := only.TryLock()
 	if err != nil {
@@ -32,12 +37,8 @@ func serve(ctx context.Context, c *Config, log *slog.Logger) (err error) {
 		return &configError{fmt.Errorf("state_dir: another tesla2mqtt run uses %s; give each its own state_dir and mqtt.client_id", c.StateDir)}
 	}
 	defer func() { err = errors.Join(err, only.Close()) }()
-	memory, err := atomicfile.OpenFolder(c.StateDir)
-	if err != nil {
-		return fmt.Errorf("open state_dir: %w", err)
-	}
-	defer func() { err = errors.Join(err, memory.Close()) }()
 	w.remember(memory)
+	defer w.air.close() // before its memory
 	return connect(ctx, c, parts{w, memory, c.mqttOptions(), log})
 }
 

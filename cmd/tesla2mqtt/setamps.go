@@ -46,11 +46,7 @@ func (a *app) setAmps(ctx context.Context, cmd *cli.Command) (err error) {
 		return err
 	}
 	defer w.close(&err)
-	cars, err := w.Vehicles(ctx)
-	if err != nil {
-		return err
-	}
-	car, err := findCar(c, cars, name)
+	car, err := w.find(ctx, name)
 	if err != nil {
 		return err
 	}

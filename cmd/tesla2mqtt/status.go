@@ -29,12 +29,14 @@ func (a *app) status(ctx context.Context, cmd *cli.Command) (err error) {
 		return err
 	}
 	defer w.close(&err)
-	cars, err := wanted(ctx, w, cmd.Args().First())
-	if err != nil {
-		return err
+	cars, failed := wanted(ctx, w, cmd.Args().First())
+	if len(cars) == 0 {
+		return failed
 	}
-	var all []reading
-	var failed error // of several cars the last that failed decides the exit code
+	if failed != nil {
+		fmt.Fprintln(a.err, failed)
+	}
+	var all []reading // of several failures the last one decides the exit code
 	for _, car := range cars {
 		r, err := look(ctx, w, car)
 		if err != nil {
@@ -49,21 +51,20 @@ func (a *app) status(ctx context.Context, cmd *cli.Command) (err error) {
 	return errors.Join(printReadings(a.out, all), quietly(failed))
 }
 
-// wanted returns the car that was named, or all that are served.
+// wanted returns the car that was named, or all that are served. With an error come those that are there all the same.
 func wanted(ctx context.Context, w *ways, name string) ([]tesla.Vehicle, error) {
-	cars, err := w.Vehicles(ctx)
-	if err != nil {
-		return nil, err
-	}
 	if name != "" {
-		car, err := findCar(w.c, cars, name)
-		return []tesla.Vehicle{car}, err
+		car, err := w.find(ctx, name)
+		if err != nil {
+			return nil, err
+		}
+		return []tesla.Vehicle{car}, nil
 	}
-	cars = served(w.c, cars)
-	if len(cars) == 0 {
+	cars, err := w.Vehicles(ctx)
+	if cars = served(w.c, cars); len(cars) == 0 && err == nil {
 		return nil, errors.New("the account has no car, or none of those in the configuration")
 	}
-	return cars, nil
+	return cars, err
 }
 
 // look reads a car as far as that is possible without waking it.
@@ -79,6 +80,9 @@ func look(ctx context.Context, w *ways, car tesla.Vehicle) (reading, error) {
 	}
 	if state == tesla.StateAsleep || state == tesla.StateOffline {
 		return r, unreachable(state)
+	}
+	if state == tesla.StateUnknown && settings.Read == "ble" {
+		return r, &tesla.Error{Class: tesla.ErrOutOfRange} // a second search would not find it either
 	}
 	charge, err := reader.ChargeState(ctx)
 	if err == nil {

@@ -10,6 +10,7 @@ Usage:
   tesla2mqtt status [CAR]          show the charge state, without waking the car
   tesla2mqtt set-amps CAR AMPS     set the charging current, without waking the car
   tesla2mqtt refresh-token         renew the login now; rarely needed, it renews itself
+  tesla2mqtt ble COMMAND           Bluetooth: keygen, scan, enroll CAR
   tesla2mqtt fleet COMMAND         set up the Fleet API: keygen, register, pair [CAR], status
   tesla2mqtt check                 test configuration, login, Tesla and broker, and say what to do
   tesla2mqtt healthcheck           ask the broker whether the bridge is well, for Docker and scripts
@@ -21,7 +22,7 @@ CAR is a VIN, the name from the configuration, or the name that the car shows.
 Flags, before or after the subcommand:
   -config FILE   the configuration; else ./config.yaml, then /etc/tesla2mqtt/config.yaml
   -log LEVEL     debug, info, warn or error, on standard error
-  -json          for vehicles, status, fleet, check and version: JSON on standard output
+  -json          for vehicles, status, fleet, ble scan, check and version: JSON on standard output
   -help          this text, or that of a subcommand
 
 Exit codes:
@@ -89,6 +90,21 @@ Examples:
   tesla2mqtt set-amps model3 10
   tesla2mqtt set-amps "My Tesla" 6
 `,
+	"ble": `Usage: tesla2mqtt ble keygen | scan [-json] | enroll CAR
+
+For cars that are reached by Bluetooth (read: ble, write: ble), without an account; docs/setup-bluetooth.md has all the steps.
+
+keygen makes the private key that cars shall know, in ble.key_file of the configuration, and never replaces one.
+scan lists the Teslas that are heard within 10 seconds, with the strength of their signal: -50 dBm is near, -90 dBm is the edge.
+The cars do not notice.
+enroll asks a car to take the key, as one that may read the car and command its charging and nothing else, and waits until
+a key card was held to the reader in the car. CAR is a VIN or the name from the configuration.
+
+Examples:
+  tesla2mqtt ble keygen
+  tesla2mqtt ble scan
+  tesla2mqtt ble enroll model3
+`,
 	"fleet": `Usage: tesla2mqtt fleet keygen [-out FILE] | register [-json] | pair [CAR] [-wait] [-json] | status [-json]
 
 Sets the Fleet API up (tesla.api: fleet), in this order; docs/setup-fleet.md has all the steps. Each can be run again.
@@ -111,8 +127,8 @@ Examples:
 `,
 	"check": `Usage: tesla2mqtt check [-json]
 
-Tests the configuration, the state folder, the login, the clock, Tesla, and the broker with its access rules, and says of
-each thing whether it is ok, and else what to do. It changes nothing on the broker, sends no command, and wakes and reads no
+Tests the configuration, the state folder, the login, the clock, Tesla, Bluetooth, and the broker with its access rules, and
+says of each thing whether it is ok, and else what to do. It changes nothing on the broker, sends no command, and wakes and reads no
 car, so the bridge may go on running. It ends within 90 seconds. With -json a list of objects with area, name, status (ok,
 warn, fail), message and fix. warn is also for what could not be found out or tried.
 

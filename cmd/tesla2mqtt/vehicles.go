@@ -18,7 +18,7 @@ type carLine struct {
 	Name     string `json:"name"`  // that the car shows, "" if Tesla does not say
 	Alias    string `json:"alias"` // of the configuration, "" if it has none
 	Served   bool   `json:"served"`
-	Commands string `json:"commands"` // possible, signed (by us), signed only, off
+	Commands string `json:"commands"` // possible, signed (by us), signed only, by Bluetooth, off
 	// Key tells whether the car knows the key of the Fleet application: paired, missing, or left out where nobody knows.
 	Key    tesla.KeyState `json:"key,omitempty"`
 	Signer bool           `json:"-"` // its commands are signed with that key, by us or by a proxy
@@ -57,6 +57,8 @@ func carLines(c *Config, cars []tesla.Vehicle) []carLine {
 		switch {
 		case v.Write == "none", !c.Commands.Enabled:
 			line.Commands = "off"
+		case v.toldByRadio():
+			line.Commands = "by Bluetooth"
 		case signs(c, v, car):
 			line.Commands = "signed"
 		case car.SignedCommands && v.Write != "rest":

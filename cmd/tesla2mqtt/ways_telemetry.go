@@ -68,12 +68,3 @@ func (untold) Can(tesla.Thing) error                   { return errUntold }
 func (untold) Do(context.Context, tesla.Command) error { return errUntold }
 
 var errUntold = errors.New("this car is not commanded from here (write: none)")
-
-// listed is the list of cars without an account: what the configuration names.
-func (c *Config) listed() []tesla.Vehicle {
-	var cars []tesla.Vehicle
-	for _, v := range c.Vehicles {
-		cars = append(cars, tesla.Vehicle{VIN: v.VIN, Name: v.Name})
-	}
-	return cars
-}
