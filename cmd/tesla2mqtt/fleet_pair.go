@@ -40,14 +40,14 @@ func (a *app) fleetPair(ctx context.Context, cmd *cli.Command) (err error) {
 	if err != nil {
 		return err
 	}
-	w, err := openWays(c, log)
+	source, client, err := openAccount(c, log)
 	if err != nil {
 		return err
 	}
-	defer w.close(&err)
+	defer closeAccount(source, &err)
 	wait := cmd.Bool("wait")
 	p := pairing{}
-	if p.VIN, err = pairedVIN(ctx, w, cmd.Args().First(), wait); err != nil {
+	if p.VIN, err = pairedVIN(ctx, c, client, cmd.Args().First(), wait); err != nil {
 		return err
 	}
 	p.Link = "https://tesla.com/_ak/" + domain
@@ -60,7 +60,7 @@ func (a *app) fleetPair(ctx context.Context, cmd *cli.Command) (err error) {
 		}
 	}
 	if wait {
-		if err := awaitKey(ctx, w.client, p.VIN, a.err); err != nil {
+		if err := awaitKey(ctx, client, p.VIN, a.err); err != nil {
 			return err
 		}
 		p.Key = tesla.KeyPaired
@@ -75,8 +75,8 @@ func (a *app) fleetPair(ctx context.Context, cmd *cli.Command) (err error) {
 }
 
 // pairedVIN returns the car that is meant. The account is asked only if the configuration does not tell.
-func pairedVIN(ctx context.Context, w *ways, name string, needed bool) (string, error) {
-	if v, named := w.c.settings(name); named {
+func pairedVIN(ctx context.Context, c *Config, client *tesla.Client, name string, needed bool) (string, error) {
+	if v, named := c.settings(name); named {
 		return v.VIN, nil
 	}
 	if vin := strings.ToUpper(name); vinForm.MatchString(vin) {
@@ -85,16 +85,16 @@ func pairedVIN(ctx context.Context, w *ways, name string, needed bool) (string, 
 	if name == "" && !needed {
 		return "", nil
 	}
-	cars, err := w.Vehicles(ctx)
+	cars, err := client.Vehicles(ctx)
 	if err != nil {
 		return "", err
 	}
-	if cars := served(w.c, cars); name == "" && len(cars) == 1 {
+	if cars := served(c, cars); name == "" && len(cars) == 1 {
 		return cars[0].VIN, nil
 	} else if name == "" {
-		return "", &usageError{"-wait is for one car", "name it: " + listed(w.c, cars)}
+		return "", &usageError{"-wait is for one car", "name it: " + listed(c, cars)}
 	}
-	car, err := findCar(w.c, cars, name)
+	car, err := findCar(c, cars, name)
 	return car.VIN, err
 }
 

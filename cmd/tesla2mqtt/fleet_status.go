@@ -42,13 +42,12 @@ func (a *app) fleetStatus(ctx context.Context, cmd *cli.Command) (err error) {
 	if err != nil {
 		return err
 	}
-	w, err := openWays(c, log)
+	source, client, err := openAccount(c, log) // whatever way the cars go: a streaming one needs all of it too
 	if err != nil {
 		return err
 	}
-	defer w.close(&err)
+	defer closeAccount(source, &err)
 	s := standing{Key: keyStanding{File: c.Tesla.KeyFile}, Registration: registration{Domain: domain, Region: c.Tesla.Region, Key: keyUnknown}, Problems: []string{}}
-	s.Bill = w.meter.Report()
 	var faults []error
 	trouble := func(err error) {
 		faults = append(faults, err)
@@ -59,7 +58,10 @@ func (a *app) fleetStatus(ctx context.Context, cmd *cli.Command) (err error) {
 	} else if s.Key.Public, err = key.PublicPEM(); err != nil {
 		trouble(err)
 	}
-	partner, err := openPartner(ctx, c, w.login)
+	if s.Bill, err = c.bill(); err != nil {
+		trouble(err)
+	}
+	partner, err := openPartner(ctx, c, source)
 	if err == nil {
 		s.Registration = registered(ctx, c, partner, domain)
 		err = s.Registration.err
@@ -67,7 +69,7 @@ func (a *app) fleetStatus(ctx context.Context, cmd *cli.Command) (err error) {
 	if err != nil {
 		trouble(err)
 	}
-	if s.Cars, err = carStandings(ctx, w); err != nil {
+	if s.Cars, err = carStandings(ctx, client); err != nil {
 		trouble(err)
 	}
 	if cmd.Bool("json") {
@@ -85,15 +87,24 @@ func (a *app) fleetStatus(ctx context.Context, cmd *cli.Command) (err error) {
 	return faults[last]
 }
 
+// bill is what the month has cost, by the count that all processes share.
+func (c *Config) bill() (meter.Report, error) {
+	m, err := c.meter(nil)
+	if err != nil {
+		return meter.Report{}, &configError{fmt.Errorf("state_dir: %w", err)}
+	}
+	return m.Report(), m.Close()
+}
+
 // carStandings asks twice, and no car: for the list, and once about all cars that are in it.
-func carStandings(ctx context.Context, w *ways) ([]carStanding, error) {
-	cars, err := w.Vehicles(ctx)
+func carStandings(ctx context.Context, client *tesla.Client) ([]carStanding, error) {
+	cars, err := client.Vehicles(ctx)
 	if err != nil {
 		return nil, err
 	}
 	list := []carStanding{}
 	for _, car := range cars {
-		s, _ := w.client.Known(car.VIN)
+		s, _ := client.Known(car.VIN)
 		list = append(list, carStanding{VIN: car.VIN, Name: car.Name, Key: s.Key, SignedCommands: s.SignedCommands,
 			Firmware: s.Firmware, Telemetry: s.Telemetry, Keys: s.Keys})
 	}
