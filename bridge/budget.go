@@ -8,6 +8,9 @@ import (
 	"tesla2mqtt/tesla"
 )
 
+// leastInApp is where the slider of Tesla's app ends, in A.
+const leastInApp = 5
+
 // Pace is what the budget asks of a car whose reads or commands cost money.
 type Pace struct {
 	// Read is the least time between two full reads of one car.
@@ -15,9 +18,6 @@ type Pace struct {
 	// Wait is how long a command that can wait has to; lowering amps and OFF never wait.
 	Wait time.Duration
 }
-
-// longKnown bounds how long an acknowledged ON or OFF stands for a read that would cost money.
-const longKnown = 15 * time.Minute
 
 func (c *car) paced(now time.Time) Pace {
 	if c.pace == nil {
@@ -42,9 +42,14 @@ func (c *car) stretched(now time.Time) Amps {
 	return a
 }
 
-// raises tells that p asks for more than the set point, or that it may.
+// raises tells that p asks for more than the set point, or that it may: where that was never read, it is taken for the least
+// that Tesla's app can set.
 func (c *car) raises(p *pending) bool {
-	return p.req.thing == tesla.ChargeAmps && (c.doc.ChargeAmps == nil || p.value > *c.doc.ChargeAmps)
+	set := leastInApp
+	if c.doc.ChargeAmps != nil {
+		set = *c.doc.ChargeAmps
+	}
+	return p.req.thing == tesla.ChargeAmps && p.value > set
 }
 
 // worth tells Tesla's client how badly p is needed.
@@ -52,7 +57,7 @@ func (c *car) worth(ctx context.Context, p *pending) context.Context {
 	switch {
 	case isStop(p.req.thing, p.value):
 		return tesla.WithExpense(ctx, tesla.ExpenseStop)
-	case p.req.thing == tesla.ChargeAmps && c.doc.ChargeAmps != nil && (p.value < *c.doc.ChargeAmps || p.second):
+	case p.req.thing == tesla.ChargeAmps && !c.raises(p) && (c.doc.ChargeAmps == nil || p.value < *c.doc.ChargeAmps || p.second):
 		return tesla.WithExpense(ctx, tesla.ExpenseLower)
 	}
 	return ctx
@@ -68,17 +73,29 @@ func (c *car) tooDear(p *pending, now time.Time) (verdict, bool) {
 		"so that the rest of tesla.monthly_budget_usd lasts, amps are next raised at %s; lowering them and OFF go at once", at.UTC().Format("15:04:05Z"))}, true
 }
 
-// doneJustNow answers, where requests cost money, an ON or OFF that the car has acknowledged a moment ago, as long as no read
-// has told anything since.
+// acknowledged returns how long ago the car took p's value, if that still stands: nothing of its kind was sent since, and no
+// start or stop, which may change the set point. For ON and OFF no read may have told otherwise either.
+func (c *car) acknowledged(p *pending, now time.Time) (age time.Duration, stands bool) {
+	a, known := c.acked[p.req.thing]
+	if !known || a.value != p.value || c.sentOf[p.req.thing].After(a.at) || c.sentOf[tesla.Charging].After(a.at) {
+		return 0, false
+	}
+	if p.req.thing == tesla.Charging && c.schedule.readAt.After(a.at) {
+		return 0, false
+	}
+	return now.Sub(a.at), true
+}
+
+// doneJustNow answers, where requests cost money, an ON or OFF that the car has acknowledged: its answer counts for as long as
+// a read of it would.
 func (c *car) doneJustNow(p *pending, now time.Time) (verdict, bool) {
-	a, known := c.acked[tesla.Charging]
-	if !c.cfg.Billed || p.req.thing != tesla.Charging || !known || a.value != p.value || c.sentOf[tesla.Charging].After(a.at) {
+	if !c.cfg.Billed || p.req.thing != tesla.Charging {
 		return verdict{}, false
 	}
-	nextPoll := min(max(freshFor, c.cfg.Poll.Online, c.paced(now).Read), longKnown)
-	if c.schedule.readAt.After(a.at) || now.Sub(a.at) >= nextPoll {
+	age, stands := c.acknowledged(p, now)
+	if !stands || age >= freshFor {
 		return verdict{}, false
 	}
-	message := fmt.Sprintf("the car has acknowledged this %s ago, and was not read since", now.Sub(a.at).Round(time.Second))
+	message := fmt.Sprintf("the car has acknowledged this %s ago", age.Round(time.Second))
 	return verdict{status: statusNoop, applied: shown(p.req.thing, p.value), message: message}, true
 }

@@ -165,7 +165,7 @@ func TestOffThatIsRepeated(t *testing.T) {
 		}
 		bill := r.tesla.Bill("")
 		t.Logf("a day of OFF each 10 s: %+v, %d millionths of a dollar", bill, bill.MicroUSD())
-		if bill.Commands > 200 || bill.Reads > 210 {
+		if bill.Commands > 360 || bill.Reads > 210 {
 			t.Errorf("billed %+v", bill)
 		}
 		r.send("charging", "ON")

@@ -140,10 +140,9 @@ func (c *car) dear(p *pending) bool {
 }
 
 // standsStill tells that the car has acknowledged p's value, and that its next read, which may tell otherwise, is not overdue.
-// A start in between may have changed it.
 func (c *car) standsStill(p *pending, now time.Time) bool {
-	a, known := c.acked[p.req.thing]
-	return known && a.value == p.value && now.Sub(a.at) < max(freshFor, c.cfg.Poll.Online) && !c.sentOf[tesla.Charging].After(a.at)
+	age, stands := c.acknowledged(p, now)
+	return stands && age < max(freshFor, c.cfg.Poll.Online)
 }
 
 func (c *car) refreshed(p *pending) verdict {
@@ -254,7 +253,7 @@ func (c *car) send(ctx context.Context, p *pending, now time.Time) bool {
 // sent takes the outcome of a command.
 func (c *car) sent(p *pending, o outcome, now time.Time) {
 	if errors.Is(o.err, tesla.ErrOwnBudget) && !tesla.MayHaveSucceeded(o.err) {
-		c.resolve(p, judge(o.command.Thing, o.command.Value, o.err), now)
+		c.resolve(p, p.judge(o), now)
 		return
 	}
 	c.lastSent = now
@@ -279,14 +278,21 @@ func (c *car) sent(p *pending, o outcome, now time.Time) {
 		p.phase, p.notBefore = secondSend, now.Add(below5Gap)
 		// The first one lands there.
 		c.doc.ChargeAmps = new(5)
+		c.acked[tesla.ChargeAmps] = acked{5, now}
 		return
 	}
+	v := p.judge(o)
+	c.took(o.command, v, now)
+	c.resolve(p, v, now)
+}
+
+// judge is judge for what p had sent.
+func (p *pending) judge(o outcome) verdict {
 	v := judge(o.command.Thing, o.command.Value, o.err)
 	if p.second && o.err != nil {
 		v.message += "; the first of the two sends that low currents need was taken, so the car is at 5 A"
 	}
-	c.took(o.command, v, now)
-	c.resolve(p, v, now)
+	return v
 }
 
 // retryAsleep deals with a command that found the car asleep although its state said online. ON wakes it and is tried

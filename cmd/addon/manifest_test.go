@@ -64,7 +64,7 @@ func TestManifest(t *testing.T) {
 		"stdin, init":       m.Stdin && !m.Init,
 		"timeout":           float64(m.Timeout) > grace.Seconds() && m.Timeout <= 300,
 		"map":               len(m.Map) == 1 && m.Map[0].Type == "addon_config" && m.Map[0].ReadOnly,
-		"backup_exclude":    slices.Equal(m.BackupExclude, []string{"**/token.json*"}),
+		"backup_exclude":    slices.Equal(m.BackupExclude, []string{"**/token.json*", "**/usage.json*"}),
 	} {
 		if !ok {
 			t.Errorf("%s is not as it should be: %+v", name, m)

@@ -89,6 +89,10 @@ func applyAmps(ctx context.Context, car operated, amps int, talk io.Writer) (int
 		return 0, err
 	}
 	before, err := awake(ctx, car)
+	if errors.Is(err, tesla.ErrOwnBudget) {
+		fmt.Fprintln(talk, "the budget leaves no money to read the car first; what it is set to now is not known")
+		err = nil
+	}
 	if err != nil {
 		return 0, err
 	}
@@ -100,7 +104,7 @@ func applyAmps(ctx context.Context, car operated, amps int, talk io.Writer) (int
 		amps = *high
 	}
 	command := tesla.Command{Thing: tesla.ChargeAmps, Value: amps}
-	if before.ChargeAmps != nil && amps < *before.ChargeAmps {
+	if set := before.ChargeAmps; set != nil && amps < *set || set == nil && amps <= lowAmps {
 		ctx = tesla.WithExpense(ctx, tesla.ExpenseLower)
 	}
 	sent := order(ctx, car, command)

@@ -171,3 +171,27 @@ func TestAllowed(t *testing.T) {
 		})
 	}
 }
+
+// poor is a car whose reads the budget refuses.
+type poor struct{ sent []tesla.Command }
+
+func (p *poor) State(context.Context) (tesla.VehicleState, error) { return tesla.StateOnline, nil }
+func (p *poor) ChargeState(context.Context) (tesla.ChargeState, error) {
+	return tesla.ChargeState{}, &tesla.Error{Class: tesla.ErrOwnBudget, Text: "reads are refused"}
+}
+func (p *poor) Can(tesla.Thing) error { return nil }
+func (p *poor) Do(_ context.Context, c tesla.Command) error {
+	p.sent = append(p.sent, c)
+	return nil
+}
+
+// TestApplyAmpsWithoutReads: money is kept for lowering the amps, also when none is left for looking first.
+func TestApplyAmpsWithoutReads(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, talk := &poor{}, &strings.Builder{}
+		shown, err := applyAmps(t.Context(), operated{p, p}, 6, talk)
+		if err != nil || shown != 6 || len(p.sent) != 1 || !strings.Contains(talk.String(), "could not be read afterwards") {
+			t.Errorf("%d A, %v; sent %v; it says %s", shown, err, p.sent, talk)
+		}
+	})
+}

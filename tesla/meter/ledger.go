@@ -24,7 +24,7 @@ type ledger struct {
 	counts
 	// Assumed is what a damaged file is taken to have held.
 	Assumed micros `json:"assumed_micro_usd,omitempty"`
-	// Before is what the month before has cost; it counts again if the clock is set back into it.
+	// Before is the most that a month before has cost; it counts again if the clock is set back into one of them.
 	Before micros `json:"before_micro_usd"`
 	// Note says what happened to the file this month.
 	Note string `json:"note,omitempty"`
@@ -80,7 +80,7 @@ func (l ledger) at(now time.Time) ledger {
 	if this <= l.Month {
 		return l
 	}
-	return ledger{Version: version, Month: this, Before: micros(l.spent()), Next: l.Next}
+	return ledger{Version: version, Month: this, Before: max(l.Before, micros(l.spent())), Next: l.Next}
 }
 
 // spent is what the month has cost.
@@ -88,8 +88,8 @@ func (l ledger) spent() USD {
 	return USD(l.Assumed) + USD(l.Reads)*prices[tesla.ExpenseRead] + USD(l.Commands)*prices[tesla.ExpenseCommand] + USD(l.Wakes)*prices[tesla.ExpenseWake]
 }
 
-// counted is what counts against the budget now: with a clock that was set back over the end of a month, what both have cost,
-// since nobody can tell which of them is the true one. For a stop this month is enough.
+// counted is what counts against the budget now: with a clock that was set back over the end of a month, what this one and the
+// dearest before it have cost, since nobody can tell which is the true one. For a stop this month is enough.
 func (l ledger) counted(e tesla.Expense, now time.Time) USD {
 	if month(now) < l.Month && e != tesla.ExpenseStop {
 		return l.spent() + USD(l.Before)

@@ -170,3 +170,19 @@ func TestMonths(t *testing.T) {
 		t.Errorf("January begins with %+v", got)
 	}
 }
+
+// TestTwoJumps: a clock that jumps ahead twice and comes back gives no month its money again.
+func TestTwoJumps(t *testing.T) {
+	at := func(s string) time.Time {
+		x, err := time.Parse(time.DateOnly, s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return x
+	}
+	l := ledger{Version: version, Month: "2026-11", counts: counts{Reads: 3900}}
+	l = l.at(at("2027-01-01")).at(at("2027-02-01"))
+	if got := l.counted(tesla.ExpenseRead, at("2026-11-25")); got != 3900*prices[tesla.ExpenseRead] {
+		t.Errorf("back in November %s count", got)
+	}
+}
