@@ -133,14 +133,20 @@ func TestTelemetryAdvice(t *testing.T) {
 	}
 }
 
-// TestEstimate: the sum, done by hand for a field that is sent again and one that is not.
+// TestEstimate: the sum, done by hand for a field that is sent again and one that is not; and that of all is the one in the document.
 func TestEstimate(t *testing.T) {
 	got := estimate(map[string]tesla.TelemetryField{"ChargeLimitSoc": {Interval: 5, Resend: 30}, "Soc": {Interval: 60}})
 	// An hour of charging has 120 + 60 signals, one of idling 120: 30 * (4*180 + 2*120).
 	if got.Signals != 28_800 || got.USD.String() != "0.19" {
 		t.Errorf("got %+v", got)
 	}
-	if all := estimate(telemetry.Wanted()); all.Signals < 100_000 || all.Signals > 500_000 {
-		t.Errorf("all fields: %+v", all)
+	text, err := os.ReadFile(repository + "/docs/setup-telemetry.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := estimate(telemetry.Wanted())
+	said := fmt.Sprintf("%d,%03d signals\nand $%s a month", all.Signals/1000, all.Signals%1000, all.USD)
+	if !strings.Contains(string(text), said) {
+		t.Errorf("the document does not say: %s", said)
 	}
 }
