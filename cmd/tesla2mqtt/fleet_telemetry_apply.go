@@ -74,7 +74,7 @@ func (a *app) applyTelemetry(ctx context.Context, c *Config, client *tesla.Clien
 		fmt.Fprintf(a.err, "Tesla has taken the configuration. Waiting up to %s for the car to fetch it. Ctrl-C ends the waiting alone.\n", o.wait)
 		s, became, err := awaitTelemetry(ctx, client, o)
 		if err != nil {
-			return &adviceError{fmt.Errorf("Tesla has taken the configuration; whether the car has it is not known: %w", err), "look with: tesla2mqtt fleet telemetry " + o.vin}
+			return &adviceError{fmt.Errorf("the configuration is at Tesla; whether the car has it is not known: %w", err), "look with: tesla2mqtt fleet telemetry " + o.vin}
 		}
 		result.Outcome, result.Standing = became, &s
 		fault = adoptionFault(o, became)
@@ -96,10 +96,10 @@ func (o telemetryOrder) took(out io.Writer) error {
 func skipFault(vin, word string) error {
 	for _, s := range skips {
 		if s.word == word {
-			return &adviceError{fmt.Errorf("Tesla took no configuration for %s: %s (%s)", vin, s.why, word), s.todo}
+			return &adviceError{fmt.Errorf("no configuration for %s: %s (%s)", vin, s.why, word), s.todo}
 		}
 	}
-	return &adviceError{fmt.Errorf("Tesla took no configuration for %s: %s", vin, plain(word)), "see what Tesla's documentation says of it"}
+	return &adviceError{fmt.Errorf("no configuration for %s: Tesla says %s", vin, plain(word)), "see what Tesla's documentation says of it"}
 }
 
 // adoptionFault says what is wrong with an outcome; nil if nothing is.
@@ -110,9 +110,9 @@ func adoptionFault(o telemetryOrder, became adoption) error {
 	case adoptNoKey:
 		return skipFault(o.vin, "missing_key")
 	case adoptDropped:
-		return &adviceError{fmt.Errorf("Tesla took the configuration, and %s dropped it: it has as many as it takes", o.vin), dropAdvice}
+		return &adviceError{fmt.Errorf("%s dropped the configuration that Tesla took: it has as many as it takes", o.vin), dropAdvice}
 	}
-	return &adviceError{fmt.Errorf("Tesla has the configuration, and %s has not fetched it within %s; %w", o.vin, o.wait, errUnreachable),
+	return &adviceError{fmt.Errorf("%s has not fetched the configuration from Tesla within %s; %w", o.vin, o.wait, errUnreachable),
 		"nothing needs to be sent again: the car fetches it when it next connects, which may be hours later; look with: tesla2mqtt fleet telemetry " + o.vin}
 }
 

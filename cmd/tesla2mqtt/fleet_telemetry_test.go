@@ -121,7 +121,7 @@ func TestTelemetryAdvice(t *testing.T) {
 		code int
 		says string
 	}{
-		{adoptionFault(o, adoptLater), exitAsleep, "has not fetched it within 1m0s"},
+		{adoptionFault(o, adoptLater), exitAsleep, "has not fetched the configuration from Tesla within 1m0s"},
 		{adoptionFault(o, adoptDropped), exitFailed, "as many as it takes"},
 		{adoptionFault(o, adoptNoKey), exitFailed, "does not know the application's key"},
 		{skipFault("V", "max_configs"), exitFailed, "as many configurations"},
