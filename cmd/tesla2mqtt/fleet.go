@@ -30,6 +30,7 @@ func (a *app) fleetCommand() *cli.Command {
 		{Name: "register", Action: a.fleetRegister, Flags: append(jsonFlag(), domain)},
 		{Name: "pair", Action: a.fleetPair, Flags: append(jsonFlag(), domain, &cli.BoolFlag{Name: "wait"})},
 		{Name: "status", Action: a.fleetStatus, Flags: append(jsonFlag(), domain)},
+		{Name: "telemetry", Action: a.fleetTelemetry, Flags: append(telemetryFlags(), domain)},
 	}}
 	var names []string
 	for _, sub := range c.Commands {
@@ -47,7 +48,7 @@ func fleetWhat(_ context.Context, c *cli.Command) error {
 	if name := c.Args().First(); name != "" {
 		message = "fleet: there is no subcommand " + plain(name)
 	}
-	return &usageError{message, "it is one of keygen, register, pair, status; see: tesla2mqtt fleet -help"}
+	return &usageError{message, "it is one of keygen, register, pair, status, telemetry; see: tesla2mqtt fleet -help"}
 }
 
 // loadFleet is load for the subcommands of fleet. domain is where the application's key is to be found.

@@ -92,7 +92,7 @@ func pairedVIN(ctx context.Context, c *Config, client *tesla.Client, name string
 	if cars := served(c, cars); name == "" && len(cars) == 1 {
 		return cars[0].VIN, nil
 	} else if name == "" {
-		return "", &usageError{"-wait is for one car", "name it: " + listed(c, cars)}
+		return "", &usageError{"this is for one car, and there are several", "name it: " + listed(c, cars)}
 	}
 	car, err := findCar(c, cars, name)
 	return car.VIN, err

@@ -46,6 +46,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits, "login": loginBy, "car": addCar, "fault": setFault, "calls": calls, "amps": amps, "revoke": revoke,
 			"pasted": pasted, "settings": settings, "application": application, "owner": owner, "keyed": keyed, "host": host, "approve": approve,
+			"wake": wakeCar, "certificate": certificate, "streams": checkStream,
 		},
 		Condition: func(name string) (bool, error) {
 			_, err := os.Stat(defaultPaths[1])
@@ -189,6 +190,8 @@ func addCar(ts *testscript.TestScript, _ bool, args []string) {
 			car.SignedCommands = true
 		case "unpaired":
 			car.Unpaired = true
+		case "telemetry":
+			car.Telemetry = value
 		case "dc":
 		case "plugged":
 			car.PluggedIn, car.Stopped = true, true

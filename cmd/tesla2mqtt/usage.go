@@ -11,7 +11,7 @@ Usage:
   tesla2mqtt set-amps CAR AMPS     set the charging current, without waking the car
   tesla2mqtt refresh-token         renew the login now; rarely needed, it renews itself
   tesla2mqtt ble COMMAND           Bluetooth: keygen, scan, enroll CAR
-  tesla2mqtt fleet COMMAND         set up the Fleet API: keygen, register, pair [CAR], status
+  tesla2mqtt fleet COMMAND         set up the Fleet API: keygen, register, pair [CAR], status, telemetry [CAR]
   tesla2mqtt check                 test configuration, login, Tesla and broker, and say what to do
   tesla2mqtt healthcheck           ask the broker whether the bridge is well, for Docker and scripts
   tesla2mqtt completion SHELL      print the completion for bash, zsh, fish or pwsh
@@ -106,6 +106,7 @@ Examples:
   tesla2mqtt ble enroll model3
 `,
 	"fleet": `Usage: tesla2mqtt fleet keygen [-out FILE] | register [-json] | pair [CAR] [-wait] [-json] | status [-json]
+       tesla2mqtt fleet telemetry [CAR] [-host NAME [-port PORT] [-ca FILE] [-apply [-wait TIME]] | -remove] [-json]
 
 Sets the Fleet API up (tesla.api: fleet), in this order; docs/setup-fleet.md has all the steps. Each can be run again.
 
@@ -117,13 +118,19 @@ pair shows the address, on a terminal as a QR code too, by which a car takes the
 10 minutes until the car has it.
 status shows the key, the registration, and of each car whether it knows the key. It wakes and reads no car, and asks for nothing
 that has a price.
+telemetry is for cars with read: telemetry (docs/setup-telemetry.md). Alone it shows what the car is to stream, and to which server. With
+-host it shows what it would be told, the fields that this program reads, and an estimate of what that costs. -apply signs that and sends
+it, and waits up to TIME (2m) until the car has it: exit code 4 if it has not, and fetches it later. -remove ends it.
 
+  -host NAME     your fleet-telemetry server, which has to be below your domain; -port if it is not 443
+  -ca FILE       the server's certificates, as the car has to see them: fullchain.pem
   -domain NAME   your domain, if it is not the host of tesla.redirect_url
 
 Examples:
   tesla2mqtt fleet keygen -out com.tesla.3p.public-key.pem
   tesla2mqtt fleet register
   tesla2mqtt fleet pair model3 -wait
+  tesla2mqtt fleet telemetry model3 -host telemetry.example.com -ca fullchain.pem -apply
 `,
 	"check": `Usage: tesla2mqtt check [-json]
 

@@ -1,5 +1,6 @@
 // Package signed commands a car, and reads it, by Tesla's signed-command protocol, over any connector: Fleet API or Bluetooth.
 // The protocol itself is Tesla's own library; this package decides how often it may try, for how long, and what its errors mean.
+// With the same key it signs what a car shall stream.
 //
 // It never sees the token, and logs nothing. The key that signs stays inside a [Key], which no print shows.
 //

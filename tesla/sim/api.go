@@ -19,7 +19,7 @@ func (t *Tesla) api(q *request) answer {
 	switch q.name {
 	case "products":
 		return t.products()
-	case "vehicles", "fleet_status", "users/region", "partner_accounts":
+	case "vehicles", "fleet_status", "users/region", "partner_accounts", "fleet_telemetry_config_jws", "fleet_telemetry_config":
 		return apiError(http.StatusPreconditionFailed,
 			"Endpoint is only available on fleetapi. Visit https://developer.tesla.com/docs for more info")
 	}

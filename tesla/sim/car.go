@@ -18,6 +18,9 @@ type Car struct {
 	SignedCommands bool
 	// Unpaired is a car that does not know the key of the Fleet application.
 	Unpaired bool
+	// Telemetry is what a telemetry configuration meets: "" is a car that takes it, one of unsupported_hardware,
+	// unsupported_firmware and max_configs is Tesla's word for not taking it, and full is a car that drops it in silence.
+	Telemetry string
 
 	BatteryKWh float64 // 0: 75
 	Level      float64 // %, 0: 50
@@ -59,6 +62,7 @@ type car struct {
 	removed, inService, driving, offline bool
 
 	protocol *vcp.Car // its side of signed commands
+	stream   streamConfig
 
 	history []Executed
 	picture map[string]any // the last reading, for Lag
@@ -171,6 +175,7 @@ func (c *car) happen() {
 		c.settle()
 	}
 	c.charger.expire(c.clock)
+	c.fetchConfig()
 	c.power.happen(c.clock, c.busy())
 }
 

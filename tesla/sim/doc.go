@@ -26,6 +26,8 @@
 //   - The bill: what the Fleet API would charge for the requests that arrived, see [Bill].
 //   - Telemetry, as fleet-telemetry's MQTT dispatcher publishes it, see [Stream]: on change, in single precision, the set point
 //     as ChargeCurrentRequest and the measured current as ChargeAmps (fleet-telemetry#127), ranges in miles (#335).
+//   - The telemetry's configuration: signed with the registered key, fetched by the car when it is next online, refused with Tesla's
+//     reasons, or dropped in silence by a car that has too many (fleet-telemetry#294).
 //   - Faults by name, see [Faults]: every answer that was recorded in the wild, and what networks do.
 //
 // # What it does not model

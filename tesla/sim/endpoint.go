@@ -8,7 +8,7 @@ import (
 
 // endpoint is what a request is for. Its name is the class that calls are counted by and faults are set on.
 type endpoint struct {
-	name string // authorize, token, products, vehicles, fleet_status, users/region, partner_accounts, partner_accounts/public_key, vehicle, vehicle_data, wake_up, command/<name>, signed_command, other
+	name string // authorize, token, products, vehicles, fleet_status, users/region, partner_accounts, partner_accounts/public_key, vehicle, vehicle_data, wake_up, command/<name>, signed_command, fleet_telemetry_config_jws, fleet_telemetry_config, other
 	key  string // id or VIN as it stands in the path
 	vin  string // of the car that the key names, "" if there is none
 }
@@ -26,6 +26,8 @@ func route(method, path string) endpoint {
 		return endpoint{name: "vehicles"}
 	case "POST /api/1/vehicles/fleet_status":
 		return endpoint{name: "fleet_status"}
+	case "POST /api/1/vehicles/fleet_telemetry_config_jws":
+		return endpoint{name: "fleet_telemetry_config_jws"}
 	case "GET /api/1/users/region":
 		return endpoint{name: "users/region"}
 	case "POST /api/1/partner_accounts":
@@ -53,6 +55,8 @@ func carEndpoint(method, what string) string {
 		return "wake_up"
 	case method == http.MethodPost && what == "signed_command":
 		return "signed_command"
+	case (method == http.MethodGet || method == http.MethodDelete) && what == "fleet_telemetry_config":
+		return what
 	case method == http.MethodPost && isCommand && slices.Contains(commands(), command):
 		return "command/" + command
 	}
@@ -90,7 +94,8 @@ func isScope(scope string) bool {
 	}
 	known := []string{
 		"all", "api", "car", "command", "authorize", "token", "products", "vehicles", "vehicle", "vehicle_data",
-		"wake_up", "fleet_status", "users/region", "partner_accounts", "partner_accounts/public_key", "signed_command", "other",
+		"wake_up", "fleet_status", "users/region", "partner_accounts", "partner_accounts/public_key", "signed_command",
+		"fleet_telemetry_config_jws", "fleet_telemetry_config", "other",
 	}
 	return slices.Contains(known, scope)
 }

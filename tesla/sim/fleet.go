@@ -151,6 +151,10 @@ func (t *Tesla) fleetAPI(q *request) *answer {
 		a = t.vehicles()
 	case q.name == "fleet_status":
 		a = t.fleetStatus(q.body)
+	case q.name == "fleet_telemetry_config_jws":
+		a = t.configureTelemetry(q.body)
+	case q.name == "fleet_telemetry_config" && t.find(q.key) != nil:
+		a = t.find(q.key).telemetryConfig(q.Method)
 	default:
 		return nil
 	}

@@ -7,11 +7,15 @@ import (
 	"tesla2mqtt/tesla"
 )
 
-// field is one of Tesla's that is of use here. set writes it into what a full read would tell; thing is what a command
-// would change by it.
+// wish is how a car is asked to send a field.
+type wish = tesla.TelemetryField
+
+// field is one of Tesla's that is of use here. wish is how often it is wanted; set writes it into what a full read would tell; thing
+// is what a command would change by it.
 type field struct {
 	name  string
 	kind  kind
+	wish  wish
 	set   func(c *tesla.ChargeState, v Value)
 	thing tesla.Thing
 }
@@ -21,28 +25,38 @@ type field struct {
 // ACChargingEnergyIn, which counts what the charger takes, not the battery; ScheduledChargingStartTime, which is wrong by the
 // distance of two time zones (Tesla's documentation says so).
 var fields = [...]field{
-	{"DetailedChargeState", word, func(c *tesla.ChargeState, v Value) { c.ChargingState = v.Text }, tesla.Charging},
-	{"ChargeCurrentRequest", number, func(c *tesla.ChargeState, v Value) { c.ChargeAmps = whole(v) }, tesla.ChargeAmps},
-	{"ChargeLimitSoc", percent, func(c *tesla.ChargeState, v Value) { c.ChargeLimitSOC = whole(v) }, tesla.ChargeLimit},
-	{"ChargePortDoorOpen", truth, func(c *tesla.ChargeState, v Value) { c.ChargePortDoorOpen = yes(v) }, tesla.ChargePort},
-	{"ChargeCurrentRequestMax", number, func(c *tesla.ChargeState, v Value) { c.ChargeCurrentRequestMax = whole(v) }, ""},
+	{"DetailedChargeState", word, wish{Interval: 5, Resend: 30}, func(c *tesla.ChargeState, v Value) { c.ChargingState = v.Text }, tesla.Charging},
+	{"ChargeCurrentRequest", number, wish{Interval: 5, Resend: 30}, func(c *tesla.ChargeState, v Value) { c.ChargeAmps = whole(v) }, tesla.ChargeAmps},
+	{"ChargeLimitSoc", percent, wish{Interval: 5, Resend: 30}, func(c *tesla.ChargeState, v Value) { c.ChargeLimitSOC = whole(v) }, tesla.ChargeLimit},
+	{"ChargePortDoorOpen", truth, wish{Interval: 5, Resend: 300}, func(c *tesla.ChargeState, v Value) { c.ChargePortDoorOpen = yes(v) }, tesla.ChargePort},
+	{"ChargeCurrentRequestMax", number, wish{Interval: 10, Resend: 300}, func(c *tesla.ChargeState, v Value) { c.ChargeCurrentRequestMax = whole(v) }, ""},
 	// In spite of its name this is measured (fleet-telemetry#127).
-	{"ChargeAmps", number, func(c *tesla.ChargeState, v Value) { c.ChargerActualCurrent = whole(v) }, ""},
-	{"ChargerVoltage", number, func(c *tesla.ChargeState, v Value) { c.ChargerVoltage = whole(v) }, ""},
-	{"ChargerPhases", number, func(c *tesla.ChargeState, v Value) { c.ChargerPhases = whole(v) }, ""},
-	{"DCChargingEnergyIn", number, func(c *tesla.ChargeState, v Value) { c.ChargeEnergyAdded = real(v) }, ""},
-	{"BatteryLevel", percent, func(c *tesla.ChargeState, v Value) { c.BatteryLevel = whole(v) }, ""},
-	{"Soc", percent, func(c *tesla.ChargeState, v Value) { c.UsableBatteryLevel = whole(v) }, ""},
-	{"RatedRange", number, func(c *tesla.ChargeState, v Value) { c.BatteryRange = real(v) }, ""},
-	{"TimeToFullCharge", number, func(c *tesla.ChargeState, v Value) {
+	{"ChargeAmps", number, wish{Interval: 10, Delta: 0.5}, func(c *tesla.ChargeState, v Value) { c.ChargerActualCurrent = whole(v) }, ""},
+	{"ChargerVoltage", number, wish{Interval: 30, Delta: 2}, func(c *tesla.ChargeState, v Value) { c.ChargerVoltage = whole(v) }, ""},
+	{"ChargerPhases", number, wish{Interval: 30}, func(c *tesla.ChargeState, v Value) { c.ChargerPhases = whole(v) }, ""},
+	{"DCChargingEnergyIn", number, wish{Interval: 60, Delta: 0.1}, func(c *tesla.ChargeState, v Value) { c.ChargeEnergyAdded = real(v) }, ""},
+	{"BatteryLevel", percent, wish{Interval: 60, Delta: 0.5}, func(c *tesla.ChargeState, v Value) { c.BatteryLevel = whole(v) }, ""},
+	{"Soc", percent, wish{Interval: 60, Delta: 0.5}, func(c *tesla.ChargeState, v Value) { c.UsableBatteryLevel = whole(v) }, ""},
+	{"RatedRange", number, wish{Interval: 60, Delta: 1}, func(c *tesla.ChargeState, v Value) { c.BatteryRange = real(v) }, ""},
+	{"TimeToFullCharge", number, wish{Interval: 60}, func(c *tesla.ChargeState, v Value) {
 		c.MinutesToFullCharge = whole(Value{Known: v.Known, Number: 60 * v.Number})
 	}, ""},
-	{"ChargingCableType", word, func(c *tesla.ChargeState, v Value) { c.ConnChargeCable = cable(v) }, ""},
-	{"FastChargerPresent", truth, func(c *tesla.ChargeState, v Value) { c.FastChargerPresent = yes(v) }, ""},
-	{"LocatedAtHome", truth, func(c *tesla.ChargeState, v Value) { c.AtHome = yes(v) }, ""},
+	{"ChargingCableType", word, wish{Interval: 60}, func(c *tesla.ChargeState, v Value) { c.ConnChargeCable = cable(v) }, ""},
+	{"FastChargerPresent", truth, wish{Interval: 5, Resend: 300}, func(c *tesla.ChargeState, v Value) { c.FastChargerPresent = yes(v) }, ""},
+	{"LocatedAtHome", truth, wish{Interval: 60}, func(c *tesla.ChargeState, v Value) { c.AtHome = yes(v) }, ""},
 	// Which of the two counts is known when FastChargerPresent is: it comes before them.
-	{"ACChargingPower", number, func(c *tesla.ChargeState, v Value) { setPower(c, v, false) }, ""},
-	{"DCChargingPower", number, func(c *tesla.ChargeState, v Value) { setPower(c, v, true) }, ""},
+	{"ACChargingPower", number, wish{Interval: 30, Delta: 0.1}, func(c *tesla.ChargeState, v Value) { setPower(c, v, false) }, ""},
+	{"DCChargingPower", number, wish{Interval: 30, Delta: 1}, func(c *tesla.ChargeState, v Value) { setPower(c, v, true) }, ""},
+}
+
+// Wanted is all that a car shall be asked to send, by name. What a command is judged by is sent again unchanged: only what was told in
+// the last minute counts.
+func Wanted() map[string]tesla.TelemetryField {
+	all := make(map[string]tesla.TelemetryField, len(fields))
+	for _, f := range fields {
+		all[f.name] = f.wish
+	}
+	return all
 }
 
 func indexOf(name string) int {
