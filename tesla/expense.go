@@ -36,6 +36,17 @@ func WithExpense(ctx context.Context, e Expense) context.Context {
 	return context.WithValue(ctx, expenseKey{}, e)
 }
 
+// For marks ctx for cmd: what ends a charge is an ExpenseStop, whoever gives it and by whatever way.
+func For(ctx context.Context, cmd Command) context.Context {
+	if cmd.Thing == Charging && cmd.Value == Off {
+		return WithExpense(ctx, ExpenseStop)
+	}
+	return ctx
+}
+
+// Stops tells that what is sent with ctx serves to end a charge: it is tried whatever Tesla, or good sense, asked us to wait.
+func Stops(ctx context.Context) bool { return ctx.Value(expenseKey{}) == ExpenseStop }
+
 // expense names what a request of this class costs.
 func (c class) expense(ctx context.Context) Expense {
 	switch c {
@@ -43,8 +54,6 @@ func (c class) expense(ctx context.Context) Expense {
 		return ExpenseRead
 	case classWake:
 		return ExpenseWake
-	case classStop:
-		return ExpenseStop
 	case classCommand:
 		if e, told := ctx.Value(expenseKey{}).(Expense); told {
 			return e

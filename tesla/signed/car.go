@@ -78,9 +78,7 @@ func (c *Car) Do(ctx context.Context, cmd tesla.Command) error {
 	if err := c.Can(cmd.Thing); err != nil {
 		return fmt.Errorf("%s: %w", o.name, err)
 	}
-	if cmd.Thing == tesla.Charging && cmd.Value == tesla.Off {
-		ctx = urgent(ctx)
-	}
+	ctx = tesla.For(ctx, cmd)
 	err = c.with(ctx, o.domain, func(limited context.Context, l *link) error {
 		if cloud, ok := l.guard.Connector.(connector.FleetAPIConnector); ok && cmd.Thing == tesla.Wake {
 			return cloud.Wakeup(ctx) // Tesla's own doing, which has the deadline of a request
