@@ -103,7 +103,7 @@ type Error struct {
 	// Uncertain is true if the request may have been carried out all the same.
 	Uncertain bool
 
-	unsent bool // it certainly never reached Tesla
+	unsent bool // it was certainly never sent
 	cause  error
 }
 
@@ -141,6 +141,12 @@ func (r *Refusal) Error() string { return "the car refused: " + r.Reason }
 func MayHaveSucceeded(err error) bool {
 	e, ok := errors.AsType[*Error](err)
 	return ok && e.Uncertain
+}
+
+// Unsent tells that what err is about certainly never left this machine.
+func Unsent(err error) bool {
+	e, ok := errors.AsType[*Error](err)
+	return ok && e.unsent
 }
 
 // RetryAfter returns how long Tesla asked us to wait, or 0.

@@ -79,10 +79,12 @@ func (c *Client) book(ctx context.Context, e Expense) (context.Context, *bill, *
 	}
 	var err error
 	if b.unbill, err = c.Meter.Book(ctx, e); err != nil {
+		refused := Error{Class: ErrOwnBudget, Text: err.Error(), cause: err}
 		if own, ok := errors.AsType[*Error](err); ok {
-			return ctx, nil, own
+			refused = *own
 		}
-		return ctx, nil, &Error{Class: ErrOwnBudget, Text: err.Error(), cause: err}
+		refused.unsent = true
+		return ctx, nil, &refused
 	}
 	ctx, stop := context.WithCancelCause(ctx)
 	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) {
