@@ -208,7 +208,7 @@ func (c *Car) connect(ctx context.Context) (*link, error) {
 	if c.sessions == nil {
 		c.sessions = loadSessions(c.cfg.Memory, c.cfg.Trouble, c.cfg.VIN, c.fingerprint())
 	}
-	g := newGuard(conn, func() error { return c.sessions.begin(time.Now()) })
+	g := newGuard(conn, c.sessions)
 	var key protocol.ECDHPrivateKey
 	if c.cfg.Key != nil {
 		key = c.cfg.Key.private

@@ -18,7 +18,7 @@ import (
 // guard stands between Tesla's library and a connector, and has the last word on what is sent, and on what comes in.
 type guard struct {
 	connector.Connector
-	handshake func() error // nil if a session may be asked for now
+	handshakes handshakes
 
 	in     chan []byte
 	closed chan struct{} // by us
@@ -27,6 +27,12 @@ type guard struct {
 	mu     sync.Mutex
 	dead   bool // the connector has closed
 	ticket ticket
+}
+
+// handshakes books the requests for a session.
+type handshakes interface {
+	// begin tells whether one may be made now; stop tells that it serves to end a charge. undo takes it back: it was never sent.
+	begin(now time.Time, stop bool) (undo func(), err error)
 }
 
 // ticket is the permission to send one signed message.
@@ -44,8 +50,8 @@ type ticket struct {
 // maxSends is how often one signed message may go out: the second time only after the car has refused the first unread.
 const maxSends = 2
 
-func newGuard(c connector.Connector, handshake func() error) *guard {
-	g := &guard{Connector: c, handshake: handshake, in: make(chan []byte, connector.BufferSize), closed: make(chan struct{})}
+func newGuard(c connector.Connector, h handshakes) *guard {
+	g := &guard{Connector: c, handshakes: h, in: make(chan []byte, connector.BufferSize), closed: make(chan struct{})}
 	go g.pump()
 	return g
 }
@@ -90,14 +96,22 @@ func (g *guard) Send(ctx context.Context, message []byte) error {
 	}
 	switch {
 	case m.GetSessionInfoRequest() != nil:
-		if err := g.handshake(); err != nil {
+		undo, err := g.handshakes.begin(time.Now(), tesla.Stops(ctx))
+		if err != nil {
 			return err
 		}
+		if err = g.Connector.Send(ctx, message); unsent(err) {
+			undo()
+		}
+		return err
 	case m.GetSignatureData() != nil:
 		return g.sendSigned(ctx, message, counterOf(m.GetSignatureData()))
 	}
 	return g.Connector.Send(ctx, message)
 }
+
+// unsent tells that a message certainly did not leave this machine.
+func unsent(err error) bool { return tesla.Unsent(err) || protocol.ShouldRetry(err) }
 
 // counterOf is the counter of a command, by whatever kind of signature.
 func counterOf(s *signatures.SignatureData) uint32 {
@@ -109,7 +123,7 @@ func (g *guard) sendSigned(ctx context.Context, message []byte, counter uint32) 
 		return err
 	}
 	err := g.Connector.Send(ctx, message)
-	if protocol.ShouldRetry(err) { // certainly not sent
+	if unsent(err) {
 		g.mu.Lock()
 		g.ticket.sends--
 		g.mu.Unlock()
