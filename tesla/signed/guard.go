@@ -1,6 +1,7 @@
 package signed
 
 import (
+	"bytes"
 	"context"
 	"sync"
 	"time"
@@ -43,8 +44,9 @@ type ticket struct {
 	sends  int
 	fault  universalmessage.MessageFault_E
 	again  bool // the car has refused it unread
-	// counter is that of the last send.
-	counter uint32
+	// counter, uuid and address are those of the last send; the car's answer goes back to them.
+	counter       uint32
+	uuid, address []byte
 }
 
 // maxSends is how often one signed message may go out: the second time only after the car has refused the first unread.
@@ -105,7 +107,7 @@ func (g *guard) Send(ctx context.Context, message []byte) error {
 		}
 		return err
 	case m.GetSignatureData() != nil:
-		return g.sendSigned(ctx, message, counterOf(m.GetSignatureData()))
+		return g.sendSigned(ctx, message, &m)
 	}
 	return g.Connector.Send(ctx, message)
 }
@@ -118,8 +120,8 @@ func counterOf(s *signatures.SignatureData) uint32 {
 	return max(s.GetAES_GCM_PersonalizedData().GetCounter(), s.GetHMAC_PersonalizedData().GetCounter())
 }
 
-func (g *guard) sendSigned(ctx context.Context, message []byte, counter uint32) error {
-	if err := g.punch(time.Now(), counter); err != nil {
+func (g *guard) sendSigned(ctx context.Context, message []byte, m *universalmessage.RoutableMessage) error {
+	if err := g.punch(time.Now(), m); err != nil {
 		return err
 	}
 	err := g.Connector.Send(ctx, message)
@@ -132,7 +134,7 @@ func (g *guard) sendSigned(ctx context.Context, message []byte, counter uint32) 
 }
 
 // punch uses the ticket for one send.
-func (g *guard) punch(now time.Time, counter uint32) error {
+func (g *guard) punch(now time.Time, m *universalmessage.RoutableMessage) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	t := &g.ticket
@@ -147,8 +149,16 @@ func (g *guard) punch(now time.Time, counter uint32) error {
 		return faultError(t.fault)
 	}
 	t.sends++
-	t.again, t.counter = false, counter
+	t.again, t.counter = false, counterOf(m.GetSignatureData())
+	t.uuid, t.address = m.GetUuid(), m.GetFromDestination().GetRoutingAddress()
 	return nil
+}
+
+// answeredBy tells that m answers the last send, and not one before it: over the air an answer may come late. VCSEC leaves out
+// the request's number for want of memory, but each message to it has an address of its own.
+func (t *ticket) answeredBy(m *universalmessage.RoutableMessage) bool {
+	return t.open && m.GetFromDestination().GetDomain() == t.domain && bytes.Equal(m.GetToDestination().GetRoutingAddress(), t.address) &&
+		(t.domain == security || bytes.Equal(m.GetRequestUuid(), t.uuid))
 }
 
 // pump hands on what comes in, until one side closes.
@@ -188,7 +198,7 @@ func (g *guard) take(message []byte) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	t := &g.ticket
-	ours := t.open && m.GetFromDestination().GetDomain() == t.domain
+	ours := t.answeredBy(&m)
 	if sealed := m.GetSignatureData().GetAES_GCM_ResponseData(); sealed != nil {
 		// The library decrypts without a look at the nonce's length, and without a session if there is none yet: a panic
 		// in a goroutine of its own, which nobody could recover.
