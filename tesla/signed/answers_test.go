@@ -1,8 +1,11 @@
 package signed
 
 import (
+	"errors"
 	"testing"
 	"testing/synctest"
+
+	"google.golang.org/protobuf/proto"
 
 	"github.com/teslamotors/vehicle-command/pkg/protocol/protobuf/keys"
 	"github.com/teslamotors/vehicle-command/pkg/protocol/protobuf/universalmessage"
@@ -44,6 +47,51 @@ func TestLateAnswer(t *testing.T) {
 				r.air.bend = busy
 				if err := r.car.Do(t.Context(), row.second); !is(err, nil, "could_not_wake_buses") {
 					t.Errorf("its own refusal: %v", err)
+				}
+			})
+		})
+	}
+}
+
+// TestAnswerWithoutResult: an answer that does not say what became of a command is no success, though Tesla's library takes it for
+// one.
+func TestAnswerWithoutResult(t *testing.T) {
+	bare := func(m *universalmessage.RoutableMessage) { m.Payload, m.SubSigData = nil, nil }
+	for name, bend := range map[string]func(*universalmessage.RoutableMessage){
+		"nothing in it": bare,
+		"an error without a fault": func(m *universalmessage.RoutableMessage) {
+			bare(m)
+			m.SignedMessageStatus = &universalmessage.MessageStatus{OperationStatus: universalmessage.OperationStatus_E_OPERATIONSTATUS_ERROR}
+		},
+		"an error beside a payload": func(m *universalmessage.RoutableMessage) {
+			m.SignedMessageStatus = &universalmessage.MessageStatus{OperationStatus: universalmessage.OperationStatus_E_OPERATIONSTATUS_ERROR}
+		},
+		"a session": func(m *universalmessage.RoutableMessage) {
+			bare(m)
+			m.Payload = &universalmessage.RoutableMessage_SessionInfo{}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t, false, keys.Role_ROLE_OWNER, sim.Car{PluggedIn: true})
+				if err := r.car.Do(t.Context(), amps(8)); err != nil {
+					t.Fatal(err)
+				}
+				sent := len(r.air.sent)
+				r.air.bend = func(answer []byte) [][]byte {
+					var m universalmessage.RoutableMessage
+					if err := proto.Unmarshal(answer, &m); err != nil {
+						t.Fatal(err)
+					}
+					bend(&m)
+					bent, err := proto.Marshal(&m)
+					if err != nil {
+						t.Fatal(err)
+					}
+					return [][]byte{bent}
+				}
+				if err := r.car.Do(t.Context(), amps(9)); !errors.Is(err, tesla.ErrTemporary) || !tesla.MayHaveSucceeded(err) || len(r.air.sent) != sent+1 {
+					t.Errorf("sent %d times: %v", len(r.air.sent)-sent, err)
 				}
 			})
 		})

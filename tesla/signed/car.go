@@ -123,13 +123,15 @@ func (c *Car) with(ctx context.Context, domain universalmessage.Domain, do func(
 	defer cancel()
 	l.guard.issue(domain, until)
 	err = do(ctx, l)
-	unanswered, behind := l.guard.settle()
-	err = classify(err, unanswered)
+	ticket := l.guard.settle()
+	if err = classify(err, ticket.unanswered()); err == nil && ticket.mute {
+		err = &tesla.Error{Class: tesla.ErrTemporary, Text: "the car's answer does not say what became of it", Uncertain: true}
+	}
 	switch {
 	case sessionLost(err):
 		c.unlink()
 		c.sessions.forget()
-	case behind:
+	case ticket.behind():
 		c.jump(l)
 	default:
 		c.sessions.keep(l.vehicle, c.cfg.VIN)

@@ -44,6 +44,7 @@ type ticket struct {
 	sends  int
 	fault  universalmessage.MessageFault_E
 	again  bool // the car has refused it unread
+	mute   bool // its answer does not say what became of it
 	// counter, uuid and address are those of the last send; the car's answer goes back to them.
 	counter       uint32
 	uuid, address []byte
@@ -81,14 +82,19 @@ func (g *guard) issue(domain universalmessage.Domain, end time.Time) {
 	g.ticket = ticket{domain: domain, end: end, open: true}
 }
 
-// settle closes the ticket, and tells whether the message went out and the car may have carried it out, for all that is known;
-// and whether somebody else uses up counters.
-func (g *guard) settle() (unanswered, behind bool) {
+// settle closes the ticket, and returns it as it is then.
+func (g *guard) settle() ticket {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.ticket.open = false
-	return g.ticket.sends > 0 && !g.ticket.again, g.ticket.fault == usedCounter
+	return g.ticket
 }
+
+// unanswered tells that the message went out and the car may have carried it out, for all that is known.
+func (t ticket) unanswered() bool { return t.sends > 0 && !t.again }
+
+// behind tells that somebody else uses up counters.
+func (t ticket) behind() bool { return t.fault == usedCounter }
 
 // Send lets pass what may be sent now.
 func (g *guard) Send(ctx context.Context, message []byte) error {
@@ -199,6 +205,9 @@ func (g *guard) take(message []byte) bool {
 	defer g.mu.Unlock()
 	t := &g.ticket
 	ours := t.answeredBy(&m)
+	if ours {
+		t.mute = mute(&m)
+	}
 	if sealed := m.GetSignatureData().GetAES_GCM_ResponseData(); sealed != nil {
 		// The library decrypts without a look at the nonce's length, and without a session if there is none yet: a panic
 		// in a goroutine of its own, which nobody could recover.
@@ -217,6 +226,17 @@ func (g *guard) take(message []byte) bool {
 		t.fault, t.again = universalmessage.MessageFault_E_MESSAGEFAULT_ERROR_BUSY, true
 	}
 	return true
+}
+
+// mute tells that an answer is neither a refusal nor says what came of a command, which the library takes for a success. VCSEC
+// may say by nothing at all that it has done it.
+func mute(m *universalmessage.RoutableMessage) bool {
+	status := m.GetSignedMessageStatus()
+	if status.GetSignedMessageFault() != universalmessage.MessageFault_E_MESSAGEFAULT_ERROR_NONE {
+		return false
+	}
+	return status.GetOperationStatus() == universalmessage.OperationStatus_E_OPERATIONSTATUS_ERROR ||
+		m.GetFromDestination().GetDomain() == infotainment && len(m.GetProtobufMessageAsBytes()) == 0
 }
 
 const usedCounter = universalmessage.MessageFault_E_MESSAGEFAULT_ERROR_INVALID_TOKEN_OR_COUNTER
