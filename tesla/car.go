@@ -5,23 +5,27 @@ import (
 	"errors"
 	"strconv"
 	"sync/atomic"
+	"time"
 )
 
 // Car reads and commands one car through a Client.
 type Car struct {
-	client *Client
-	key    string // that names it in paths
-	// signing is true once a list or a refusal has told that unsigned commands are useless.
-	signing atomic.Bool
+	client  *Client
+	key     string // that names it in paths
+	signing bool   // says the list
+	// refused is when a command was last refused for want of a signature, in nanoseconds of Unix time.
+	refused atomic.Int64
 }
+
+// refusedFor is how long such a refusal is believed: an update of the car may change it, and no list tells.
+const refusedFor = 24 * time.Hour
 
 // Car returns the way to v.
 func (c *Client) Car(v Vehicle) *Car {
-	car := &Car{client: c, key: strconv.FormatInt(v.ID, 10)}
+	car := &Car{client: c, key: strconv.FormatInt(v.ID, 10), signing: v.SignedCommands}
 	if c.fleet != nil {
 		car.key = v.VIN // an id works as well, but not with tesla-http-proxy
 	}
-	car.signing.Store(v.SignedCommands)
 	return car
 }
 
@@ -35,17 +39,19 @@ func (c *Car) ChargeState(ctx context.Context) (ChargeState, error) {
 
 // Can returns nil, or ErrSigningRequired for a car that takes signed commands only. Waking needs no signature.
 func (c *Car) Can(thing Thing) error {
-	if c.signing.Load() && thing != Wake {
+	at := c.refused.Load()
+	refused := at != 0 && time.Since(time.Unix(0, at)) < refusedFor
+	if (c.signing || refused) && thing != Wake {
 		return ErrSigningRequired
 	}
 	return nil
 }
 
-// Do is Client.Do for this car. A refusal for want of a signature is remembered: it does not change.
+// Do is Client.Do for this car. A refusal for want of a signature is remembered for a day.
 func (c *Car) Do(ctx context.Context, cmd Command) error {
 	err := c.client.Do(ctx, c.key, cmd)
 	if errors.Is(err, ErrSigningRequired) {
-		c.signing.Store(true)
+		c.refused.Store(time.Now().UnixNano())
 	}
 	return err
 }

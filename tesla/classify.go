@@ -155,6 +155,9 @@ func transportError(err error, post bool) *Error {
 	if errors.Is(err, hosts.TooLate) {
 		return &Error{Class: ErrTooLate, unsent: true, cause: err}
 	}
+	if own, ok := errors.AsType[hosts.Refusal](err); ok {
+		return &Error{Class: ErrTemporary, Text: clean(own.Error()), unsent: true, cause: err}
+	}
 	text := clean(err.Error())
 	if errors.Is(err, context.DeadlineExceeded) {
 		text = "no answer in time"

@@ -122,11 +122,7 @@ func (c *Client) Do(ctx context.Context, key string, cmd Command) error {
 	if cmd.Thing == Wake {
 		class, path = classWake, car+"/wake_up"
 	}
-	if name == "charge_stop" {
-		// Whoever stops a charge must be heard, whatever Tesla asked us to wait.
-		class = classStop
-	}
-	response, err := c.call(ctx, class, http.MethodPost, path, body)
+	response, err := c.call(For(ctx, cmd), class, http.MethodPost, path, body)
 	if err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
@@ -178,7 +174,7 @@ func verdict(name string, response []byte) error {
 
 // call sends one request and returns the "response" member of its answer.
 func (c *Client) call(ctx context.Context, class class, method, path string, body any) (json.RawMessage, error) {
-	if err := c.hold.check(time.Now(), c.Renewed); err != nil && class.expense(ctx) != ExpenseStop {
+	if err := c.hold.check(time.Now(), c.Renewed); err != nil && class.expense(ctx) != ExpenseStop { // whoever stops a charge must be heard
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)

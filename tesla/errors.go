@@ -26,7 +26,7 @@ var (
 	ErrPayment         = errors.New("payment asked for by Tesla")
 	ErrWrongEndpoint   = errors.New("endpoint closed by Tesla")
 	ErrNotRegistered   = errors.New("application not registered in this region")
-	ErrNotPaired       = errors.New("the car does not know the application's key")
+	ErrNotPaired       = errors.New("the car does not know this key")
 	ErrWrongRegion     = errors.New("account belongs to another region")
 	ErrRateLimited     = errors.New("too many requests")
 	ErrTooLate         = errors.New("its time ran out before it could be sent")
@@ -49,7 +49,7 @@ var advice = []struct {
 	{ErrInService, "wait until service hands it back"},
 	{ErrNotFound, "check that the account still has this car"},
 	{ErrForbidden, "refreshing does not help; try a new login, tesla.tls_min, tesla.tls_max or tesla.http2; see README, Limits"},
-	{ErrSigningRequired, "unsigned commands cannot steer this car; reading goes on"},
+	{ErrSigningRequired, "name the key that signs as tesla.key_file (Fleet API; tesla2mqtt fleet keygen makes one, see docs/setup-fleet.md), or command this car by Bluetooth (docs/setup-bluetooth.md); reading goes on without"},
 	{ErrNoProtocol, "set write: auto or rest for this car"},
 	{ErrNoKey, "see tesla.key_file in the configuration; tesla2mqtt check looks at it"},
 	{ErrNotAllowed, "look at the key's role under Locks in the car, and whether mobile access is allowed there"},
@@ -103,7 +103,7 @@ type Error struct {
 	// Uncertain is true if the request may have been carried out all the same.
 	Uncertain bool
 
-	unsent bool // it certainly never reached Tesla
+	unsent bool // it was certainly never sent
 	cause  error
 }
 
@@ -141,6 +141,12 @@ func (r *Refusal) Error() string { return "the car refused: " + r.Reason }
 func MayHaveSucceeded(err error) bool {
 	e, ok := errors.AsType[*Error](err)
 	return ok && e.Uncertain
+}
+
+// Unsent tells that what err is about certainly never left this machine.
+func Unsent(err error) bool {
+	e, ok := errors.AsType[*Error](err)
+	return ok && e.unsent
 }
 
 // RetryAfter returns how long Tesla asked us to wait, or 0.

@@ -36,6 +36,17 @@ func WithExpense(ctx context.Context, e Expense) context.Context {
 	return context.WithValue(ctx, expenseKey{}, e)
 }
 
+// For marks ctx for cmd: what ends a charge is an ExpenseStop, whoever gives it and by whatever way.
+func For(ctx context.Context, cmd Command) context.Context {
+	if cmd.Thing == Charging && cmd.Value == Off {
+		return WithExpense(ctx, ExpenseStop)
+	}
+	return ctx
+}
+
+// Stops tells that what is sent with ctx serves to end a charge: it is tried whatever Tesla, or good sense, asked us to wait.
+func Stops(ctx context.Context) bool { return ctx.Value(expenseKey{}) == ExpenseStop }
+
 // expense names what a request of this class costs.
 func (c class) expense(ctx context.Context) Expense {
 	switch c {
@@ -43,8 +54,6 @@ func (c class) expense(ctx context.Context) Expense {
 		return ExpenseRead
 	case classWake:
 		return ExpenseWake
-	case classStop:
-		return ExpenseStop
 	case classCommand:
 		if e, told := ctx.Value(expenseKey{}).(Expense); told {
 			return e
@@ -70,10 +79,12 @@ func (c *Client) book(ctx context.Context, e Expense) (context.Context, *bill, *
 	}
 	var err error
 	if b.unbill, err = c.Meter.Book(ctx, e); err != nil {
+		refused := Error{Class: ErrOwnBudget, Text: err.Error(), cause: err}
 		if own, ok := errors.AsType[*Error](err); ok {
-			return ctx, nil, own
+			refused = *own
 		}
-		return ctx, nil, &Error{Class: ErrOwnBudget, Text: err.Error(), cause: err}
+		refused.unsent = true
+		return ctx, nil, &refused
 	}
 	ctx, stop := context.WithCancelCause(ctx)
 	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) {

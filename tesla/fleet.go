@@ -68,20 +68,27 @@ func (c *Client) notice(text string) {
 }
 
 // standing adds to cars what the list does not say: whether they want signed commands and have our key. Each car is asked
-// about once; that does not reach the car.
+// about once, and again while it does not have the key; that does not reach the car.
 func (c *Client) standing(ctx context.Context, cars []Vehicle) error {
 	c.fleet.mu.Lock()
-	var news []string
+	var news, unpaired []string
 	for _, v := range cars {
-		if _, known := c.fleet.known[v.VIN]; !known {
+		if s, known := c.fleet.known[v.VIN]; !known {
 			news = append(news, v.VIN)
+		} else if s.Key == KeyMissing {
+			unpaired = append(unpaired, v.VIN)
 		}
 	}
 	c.fleet.mu.Unlock()
-	if len(news) > 0 {
-		if err := c.learn(ctx, news); errors.Is(err, ErrRefused) || errors.Is(err, ErrNotFound) {
-			c.notice("which cars want signed commands is not known until one refuses: " + err.Error()) // a proxy may not pass it on
-		} else if err != nil {
+	if ask := append(news, unpaired...); len(ask) > 0 {
+		err := c.learn(ctx, ask)
+		switch {
+		case err == nil:
+		case len(news) == 0:
+			c.notice("whether the cars have got the key by now is asked again with the next list: " + err.Error())
+		case errors.Is(err, ErrRefused), errors.Is(err, ErrNotFound): // a proxy may not pass it on
+			c.notice("which cars want signed commands is not known until one refuses: " + err.Error())
+		default:
 			return err
 		}
 	}
@@ -94,7 +101,7 @@ func (c *Client) standing(ctx context.Context, cars []Vehicle) error {
 	return nil
 }
 
-// learn asks once how the cars with these VINs can be commanded.
+// learn asks how the cars with these VINs can be commanded.
 func (c *Client) learn(ctx context.Context, vins []string) error {
 	all, err := c.FleetStatus(ctx, vins)
 	if err != nil {

@@ -53,9 +53,6 @@ func TestFleetReadAndCommand(t *testing.T) {
 			t.Fatalf("got %+v, %v", cars, err)
 		}
 	}
-	if n := s.Count("fleet_status", ""); n != 1 {
-		t.Errorf("fleet_status was asked %d times, want once", n)
-	}
 	one := c.Car(tesla.Vehicle{VIN: fleetVIN})
 	if err := one.Do(t.Context(), tesla.Command{Thing: tesla.ChargeAmps, Value: 9}); err != nil || car.Amps() != 9 {
 		t.Errorf("%d A, %v", car.Amps(), err)

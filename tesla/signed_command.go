@@ -11,15 +11,11 @@ import (
 )
 
 // Signed hands a message of the signed-command protocol on to the car and returns the car's answer. It sees neither what is
-// ordered nor whether the car obeys: package tesla/signed does. stop tells that the message serves to end a charge, which is
-// tried whatever Tesla asked us to wait. A car that does not know the protocol is ErrNoProtocol.
-func (c *Client) Signed(ctx context.Context, vin string, stop bool, message []byte) ([]byte, error) {
-	class := classCommand
-	if stop {
-		class = classStop
-	}
+// ordered nor whether the car obeys: package tesla/signed does. A car that does not
+// know the protocol is ErrNoProtocol.
+func (c *Client) Signed(ctx context.Context, vin string, message []byte) ([]byte, error) {
 	body := map[string][]byte{"routable_message": message} // base64 in JSON
-	response, err := c.call(ctx, class, http.MethodPost, "/api/1/vehicles/"+url.PathEscape(vin)+"/signed_command", body)
+	response, err := c.call(ctx, classCommand, http.MethodPost, "/api/1/vehicles/"+url.PathEscape(vin)+"/signed_command", body)
 	if e, ok := errors.AsType[*Error](err); ok && e.Status == http.StatusUnprocessableEntity {
 		e.Class = ErrNoProtocol
 	}

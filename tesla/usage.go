@@ -14,7 +14,6 @@ const (
 	classState
 	classData
 	classCommand
-	classStop
 	classWake
 	classPartner
 )
@@ -55,7 +54,7 @@ func (u *usage) count(c class) {
 		u.seen.State++
 	case classData:
 		u.seen.Data++
-	case classCommand, classStop:
+	case classCommand:
 		u.seen.Commands++
 	case classWake:
 		u.seen.Wakes++

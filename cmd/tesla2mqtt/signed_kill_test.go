@@ -56,15 +56,6 @@ func newSignedProcess(t *testing.T) (*process, *sim.CarHandle) {
 	return p, car
 }
 
-// startInNewSecond starts later than any process before it, in whole seconds: of two that were started in the same one, each may
-// take the other for the newer.
-func (p *process) startInNewSecond() {
-	p.t.Helper()
-	now := time.Now().Unix()
-	eventually(p.t, "a new second begins", func() bool { return time.Now().Unix() > now })
-	p.start()
-}
-
 // TestSignedKilled: kill -9 at any instant of a signed command, handshake included: no order is carried out twice, no counter is
 // used twice, no storm of handshakes follows, and the next command works.
 func TestSignedKilled(t *testing.T) {
@@ -78,7 +69,7 @@ func TestSignedKilled(t *testing.T) {
 	p.logIn()
 	set := "tesla2mqtt/" + signedVIN + "/charge_amps/set"
 	for round := range 10 {
-		p.startInNewSecond()
+		p.start()
 		eventually(t, "the car is known", func() bool { return p.says(signedVIN+"/charge_amps") != "" })
 		if err := p.broker.Publish(set, strconv.Itoa(10+round), false); err != nil {
 			t.Fatal(err)
@@ -90,7 +81,7 @@ func TestSignedKilled(t *testing.T) {
 		_ = p.cmd.Wait()
 		eventually(t, "the will says offline", func() bool { return p.says("bridge/state") == "offline" })
 	}
-	p.startInNewSecond()
+	p.start()
 	eventually(t, "the car is known", func() bool { return p.says(signedVIN+"/charge_amps") != "" })
 	if err := p.broker.Publish(set, "30", false); err != nil {
 		t.Fatal(err)

@@ -39,6 +39,9 @@ func passed(now, end time.Time) bool {
 // TooLate is the refusal of a request that came after its end.
 const TooLate = Refusal("its time ran out before it could be sent")
 
+// GivenUp is the refusal of a request whose context ended before it could be sent.
+const GivenUp = Refusal("it was given up before it could be sent")
+
 // Send is like RoundTrip, but may change r, which must be the caller's own copy. The body is read anew from GetBody if there
 // is one, so that a request can be sent again.
 func (g Guard) Send(r *http.Request) (*http.Response, error) {
@@ -47,6 +50,9 @@ func (g Guard) Send(r *http.Request) (*http.Response, error) {
 	}
 	if end, has := End(r.Context()); has && passed(time.Now(), end) {
 		return nil, TooLate
+	}
+	if r.Context().Err() != nil { // the transport's own error would not tell whether anything was sent
+		return nil, GivenUp
 	}
 	if r.GetBody != nil {
 		body, err := r.GetBody()

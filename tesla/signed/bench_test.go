@@ -15,7 +15,7 @@ import (
 // direct hands messages to the simulated car without a server between.
 type direct struct{ handle *sim.CarHandle }
 
-func (d direct) Signed(_ context.Context, _ string, _ bool, message []byte) ([]byte, error) {
+func (d direct) Signed(_ context.Context, _ string, message []byte) ([]byte, error) {
 	return d.handle.Protocol().Relay(message)
 }
 

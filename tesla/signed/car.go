@@ -78,9 +78,7 @@ func (c *Car) Do(ctx context.Context, cmd tesla.Command) error {
 	if err := c.Can(cmd.Thing); err != nil {
 		return fmt.Errorf("%s: %w", o.name, err)
 	}
-	if cmd.Thing == tesla.Charging && cmd.Value == tesla.Off {
-		ctx = urgent(ctx)
-	}
+	ctx = tesla.For(ctx, cmd)
 	err = c.with(ctx, o.domain, func(limited context.Context, l *link) error {
 		if cloud, ok := l.guard.Connector.(connector.FleetAPIConnector); ok && cmd.Thing == tesla.Wake {
 			return cloud.Wakeup(ctx) // Tesla's own doing, which has the deadline of a request
@@ -125,13 +123,15 @@ func (c *Car) with(ctx context.Context, domain universalmessage.Domain, do func(
 	defer cancel()
 	l.guard.issue(domain, until)
 	err = do(ctx, l)
-	unanswered, behind := l.guard.settle()
-	err = classify(err, unanswered)
+	ticket := l.guard.settle()
+	if err = classify(err, ticket.unanswered()); err == nil && ticket.mute {
+		err = &tesla.Error{Class: tesla.ErrTemporary, Text: "the car's answer does not say what became of it", Uncertain: true}
+	}
 	switch {
 	case sessionLost(err):
 		c.unlink()
 		c.sessions.forget()
-	case behind:
+	case ticket.behind():
 		c.jump(l)
 	default:
 		c.sessions.keep(l.vehicle, c.cfg.VIN)
@@ -210,7 +210,7 @@ func (c *Car) connect(ctx context.Context) (*link, error) {
 	if c.sessions == nil {
 		c.sessions = loadSessions(c.cfg.Memory, c.cfg.Trouble, c.cfg.VIN, c.fingerprint())
 	}
-	g := newGuard(conn, func() error { return c.sessions.begin(time.Now()) })
+	g := newGuard(conn, c.sessions)
 	var key protocol.ECDHPrivateKey
 	if c.cfg.Key != nil {
 		key = c.cfg.Key.private

@@ -14,7 +14,7 @@ import (
 
 // Carrier takes messages to a car by Tesla's servers: a tesla.Client, which has the login, the deadlines and the counters.
 type Carrier interface {
-	Signed(ctx context.Context, vin string, stop bool, message []byte) ([]byte, error)
+	Signed(ctx context.Context, vin string, message []byte) ([]byte, error)
 }
 
 // fleet is a connector over Fleet API: each message is one request, whose answer is the car's.
@@ -41,7 +41,7 @@ func (f *fleet) Receive() <-chan []byte { return f.in }
 
 // Send makes one request, and is back when it was answered.
 func (f *fleet) Send(ctx context.Context, message []byte) error {
-	answer, err := f.by.Signed(ctx, f.vin, isUrgent(ctx), message)
+	answer, err := f.by.Signed(ctx, f.vin, message)
 	if errors.Is(err, tesla.ErrNoProtocol) {
 		return protocol.ErrProtocolNotSupported
 	}
@@ -80,10 +80,3 @@ func (f *fleet) SendFleetAPICommand(context.Context, string, interface{}) ([]byt
 
 // Wakeup returns when Tesla has taken the request; the car needs 10 to 60 s more.
 func (f *fleet) Wakeup(ctx context.Context) error { return f.wake(ctx) }
-
-type urgency struct{}
-
-// urgent marks what serves to end a charge, handshakes included.
-func urgent(ctx context.Context) context.Context { return context.WithValue(ctx, urgency{}, true) }
-
-func isUrgent(ctx context.Context) bool { return ctx.Value(urgency{}) != nil }

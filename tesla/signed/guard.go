@@ -1,6 +1,7 @@
 package signed
 
 import (
+	"bytes"
 	"context"
 	"sync"
 	"time"
@@ -18,7 +19,7 @@ import (
 // guard stands between Tesla's library and a connector, and has the last word on what is sent, and on what comes in.
 type guard struct {
 	connector.Connector
-	handshake func() error // nil if a session may be asked for now
+	handshakes handshakes
 
 	in     chan []byte
 	closed chan struct{} // by us
@@ -29,6 +30,12 @@ type guard struct {
 	ticket ticket
 }
 
+// handshakes books the requests for a session.
+type handshakes interface {
+	// begin tells whether one may be made now; stop tells that it serves to end a charge. undo takes it back: it was never sent.
+	begin(now time.Time, stop bool) (undo func(), err error)
+}
+
 // ticket is the permission to send one signed message.
 type ticket struct {
 	domain universalmessage.Domain
@@ -37,15 +44,17 @@ type ticket struct {
 	sends  int
 	fault  universalmessage.MessageFault_E
 	again  bool // the car has refused it unread
-	// counter is that of the last send.
-	counter uint32
+	mute   bool // its answer does not say what became of it
+	// counter, uuid and address are those of the last send; the car's answer goes back to them.
+	counter       uint32
+	uuid, address []byte
 }
 
 // maxSends is how often one signed message may go out: the second time only after the car has refused the first unread.
 const maxSends = 2
 
-func newGuard(c connector.Connector, handshake func() error) *guard {
-	g := &guard{Connector: c, handshake: handshake, in: make(chan []byte, connector.BufferSize), closed: make(chan struct{})}
+func newGuard(c connector.Connector, h handshakes) *guard {
+	g := &guard{Connector: c, handshakes: h, in: make(chan []byte, connector.BufferSize), closed: make(chan struct{})}
 	go g.pump()
 	return g
 }
@@ -73,14 +82,19 @@ func (g *guard) issue(domain universalmessage.Domain, end time.Time) {
 	g.ticket = ticket{domain: domain, end: end, open: true}
 }
 
-// settle closes the ticket, and tells whether the message went out and the car may have carried it out, for all that is known;
-// and whether somebody else uses up counters.
-func (g *guard) settle() (unanswered, behind bool) {
+// settle closes the ticket, and returns it as it is then.
+func (g *guard) settle() ticket {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.ticket.open = false
-	return g.ticket.sends > 0 && !g.ticket.again, g.ticket.fault == usedCounter
+	return g.ticket
 }
+
+// unanswered tells that the message went out and the car may have carried it out, for all that is known.
+func (t ticket) unanswered() bool { return t.sends > 0 && !t.again }
+
+// behind tells that somebody else uses up counters.
+func (t ticket) behind() bool { return t.fault == usedCounter }
 
 // Send lets pass what may be sent now.
 func (g *guard) Send(ctx context.Context, message []byte) error {
@@ -90,26 +104,34 @@ func (g *guard) Send(ctx context.Context, message []byte) error {
 	}
 	switch {
 	case m.GetSessionInfoRequest() != nil:
-		if err := g.handshake(); err != nil {
+		undo, err := g.handshakes.begin(time.Now(), tesla.Stops(ctx))
+		if err != nil {
 			return err
 		}
+		if err = g.Connector.Send(ctx, message); unsent(err) {
+			undo()
+		}
+		return err
 	case m.GetSignatureData() != nil:
-		return g.sendSigned(ctx, message, counterOf(m.GetSignatureData()))
+		return g.sendSigned(ctx, message, &m)
 	}
 	return g.Connector.Send(ctx, message)
 }
+
+// unsent tells that a message certainly did not leave this machine.
+func unsent(err error) bool { return tesla.Unsent(err) || protocol.ShouldRetry(err) }
 
 // counterOf is the counter of a command, by whatever kind of signature.
 func counterOf(s *signatures.SignatureData) uint32 {
 	return max(s.GetAES_GCM_PersonalizedData().GetCounter(), s.GetHMAC_PersonalizedData().GetCounter())
 }
 
-func (g *guard) sendSigned(ctx context.Context, message []byte, counter uint32) error {
-	if err := g.punch(time.Now(), counter); err != nil {
+func (g *guard) sendSigned(ctx context.Context, message []byte, m *universalmessage.RoutableMessage) error {
+	if err := g.punch(time.Now(), m); err != nil {
 		return err
 	}
 	err := g.Connector.Send(ctx, message)
-	if protocol.ShouldRetry(err) { // certainly not sent
+	if unsent(err) {
 		g.mu.Lock()
 		g.ticket.sends--
 		g.mu.Unlock()
@@ -118,7 +140,7 @@ func (g *guard) sendSigned(ctx context.Context, message []byte, counter uint32) 
 }
 
 // punch uses the ticket for one send.
-func (g *guard) punch(now time.Time, counter uint32) error {
+func (g *guard) punch(now time.Time, m *universalmessage.RoutableMessage) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	t := &g.ticket
@@ -133,8 +155,16 @@ func (g *guard) punch(now time.Time, counter uint32) error {
 		return faultError(t.fault)
 	}
 	t.sends++
-	t.again, t.counter = false, counter
+	t.again, t.counter = false, counterOf(m.GetSignatureData())
+	t.uuid, t.address = m.GetUuid(), m.GetFromDestination().GetRoutingAddress()
 	return nil
+}
+
+// answeredBy tells that m answers the last send, and not one before it: over the air an answer may come late. VCSEC leaves out
+// the request's number for want of memory, but each message to it has an address of its own.
+func (t *ticket) answeredBy(m *universalmessage.RoutableMessage) bool {
+	return t.open && m.GetFromDestination().GetDomain() == t.domain && bytes.Equal(m.GetToDestination().GetRoutingAddress(), t.address) &&
+		(t.domain == security || bytes.Equal(m.GetRequestUuid(), t.uuid))
 }
 
 // pump hands on what comes in, until one side closes.
@@ -174,7 +204,10 @@ func (g *guard) take(message []byte) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	t := &g.ticket
-	ours := t.open && m.GetFromDestination().GetDomain() == t.domain
+	ours := t.answeredBy(&m)
+	if ours {
+		t.mute = mute(&m)
+	}
 	if sealed := m.GetSignatureData().GetAES_GCM_ResponseData(); sealed != nil {
 		// The library decrypts without a look at the nonce's length, and without a session if there is none yet: a panic
 		// in a goroutine of its own, which nobody could recover.
@@ -193,6 +226,17 @@ func (g *guard) take(message []byte) bool {
 		t.fault, t.again = universalmessage.MessageFault_E_MESSAGEFAULT_ERROR_BUSY, true
 	}
 	return true
+}
+
+// mute tells that an answer is neither a refusal nor says what came of a command, which the library takes for a success. VCSEC
+// may say by nothing at all that it has done it.
+func mute(m *universalmessage.RoutableMessage) bool {
+	status := m.GetSignedMessageStatus()
+	if status.GetSignedMessageFault() != universalmessage.MessageFault_E_MESSAGEFAULT_ERROR_NONE {
+		return false
+	}
+	return status.GetOperationStatus() == universalmessage.OperationStatus_E_OPERATIONSTATUS_ERROR ||
+		m.GetFromDestination().GetDomain() == infotainment && len(m.GetProtobufMessageAsBytes()) == 0
 }
 
 const usedCounter = universalmessage.MessageFault_E_MESSAGEFAULT_ERROR_INVALID_TOKEN_OR_COUNTER

@@ -23,7 +23,7 @@ const maxKey = 16 << 10
 // Key is a private key for commands. No print shows it.
 type Key struct{ private protocol.ECDHPrivateKey }
 
-// LoadKey reads a private key of P-256 in PEM form, as openssl and tesla-keygen write it. The file must be readable by its
+// LoadKey reads a private key of P-256 in PEM form, as this program, openssl and tesla-keygen write it. The file must be readable by its
 // owner only: whoever has the key can command the car.
 func LoadKey(path string) (*Key, error) {
 	data, err := readKey(path)
@@ -33,7 +33,7 @@ func LoadKey(path string) (*Key, error) {
 	for {
 		block, rest := pem.Decode(data)
 		if block == nil {
-			return nil, errors.New("the file holds no private key in PEM form; make one with: openssl ecparam -name prime256v1 -genkey -noout")
+			return nil, errors.New("the file holds no private key in PEM form; make one with tesla2mqtt fleet keygen, or for Bluetooth with tesla2mqtt ble keygen")
 		}
 		data = rest
 		switch block.Type {

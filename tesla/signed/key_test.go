@@ -87,7 +87,7 @@ func TestLoadKey(t *testing.T) {
 		{"damaged", "", 0o600, "the private key is damaged, or not of an elliptic curve; cars take the curve P-256 (prime256v1) only"},
 		{"with a password", "", 0o600, "the key is protected by a password, which this program cannot ask for; write it without: openssl pkey -in FILE -out NEW"},
 		{"a certificate", "", 0o600, "the file holds something else than a private key of the curve P-256"},
-		{"empty", "", 0o600, "the file holds no private key in PEM form; make one with: openssl ecparam -name prime256v1 -genkey -noout"},
+		{"empty", "", 0o600, "the file holds no private key in PEM form; make one with tesla2mqtt fleet keygen, or for Bluetooth with tesla2mqtt ble keygen"},
 		{"huge", "", 0o600, fmt.Sprintf("the file is larger than %d bytes", maxKey)},
 	} {
 		t.Run(row.name, func(t *testing.T) {

@@ -189,7 +189,7 @@ func TestPunch(t *testing.T) {
 			fault: universalmessage.MessageFault_E_MESSAGEFAULT_ERROR_INCORRECT_EPOCH}, tesla.ErrSession},
 	} {
 		g := &guard{ticket: row.ticket}
-		if err := g.punch(now, 1); !errors.Is(err, row.class) {
+		if err := g.punch(now, new(universalmessage.RoutableMessage)); !errors.Is(err, row.class) {
 			t.Errorf("%s: got %v, want %v", row.name, err, row.class)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -18,7 +19,9 @@ import (
 const (
 	// A session is asked for at most so often: it costs as much as a command, and a car has better things to do.
 	maxHandshakes = 4
-	handshakeSpan = time.Minute
+	// So many more, so that what came before cannot keep a charge from being ended.
+	stopHandshakes = 4
+	handshakeSpan  = time.Minute
 
 	// counterReserve is how many counters are taken from the file at a time. What the file names was never used, so that a
 	// crash cannot make a counter come twice, without a write for each command.
@@ -69,7 +72,7 @@ func loadSessions(memory Memory, trouble func(error), vin, key string) *sessions
 		Handshakes []time.Time     `json:"handshakes"`
 		Cache      json.RawMessage `json:"sessions"`
 	}
-	if json.Unmarshal(data, &file) != nil || len(file.Handshakes) > maxHandshakes {
+	if json.Unmarshal(data, &file) != nil || len(file.Handshakes) > maxHandshakes+stopHandshakes {
 		return s
 	}
 	s.Handshakes = file.Handshakes
@@ -103,20 +106,29 @@ func sessionInfo(raw []byte) (*signatures.SessionInfo, bool) {
 }
 
 // begin tells whether a session may be asked for at now, and books it before it is: a crash does not make it forgotten.
-func (s *sessions) begin(now time.Time) error {
+func (s *sessions) begin(now time.Time, stop bool) (undo func(), err error) {
 	recent := s.Handshakes[:0:0]
 	for _, at := range s.Handshakes {
 		if age := now.Sub(at); age >= 0 && age < handshakeSpan {
 			recent = append(recent, at)
 		}
 	}
-	if len(recent) >= maxHandshakes {
-		return &tesla.Error{Class: tesla.ErrRateLimited, Text: "the car was asked for a new session several times within a minute",
-			RetryAfter: handshakeSpan - now.Sub(recent[0])}
+	most := maxHandshakes
+	if stop {
+		most += stopHandshakes
 	}
-	s.Handshakes = append(recent, now.UTC())
+	if len(recent) >= most {
+		return nil, &tesla.Error{Class: tesla.ErrRateLimited,
+			Text:       fmt.Sprintf("tesla2mqtt has asked the car for a new session %d times within a minute, and asks no more for now", len(recent)),
+			Todo:       "this limit is tesla2mqtt's own, not Tesla's; send it again after that time (stopping the charge may be tried at once), and see in the log why the sessions failed",
+			RetryAfter: handshakeSpan - now.Sub(recent[len(recent)-most])}
+	}
+	s.Handshakes = append(slices.Clone(recent), now.UTC())
 	s.save()
-	return nil
+	return func() {
+		s.Handshakes = recent
+		s.save()
+	}, nil
 }
 
 // forget drops the sessions.
