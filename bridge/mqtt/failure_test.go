@@ -224,6 +224,7 @@ func TestStoppingIsBoundedWhenTheBrokerHangs(t *testing.T) {
 		}
 		synctest.Wait()
 		b.wantTruth(map[string]string{stateTopic: "offline"}) // by the will, since "offline" could not be said
+		b.after(time.Minute)                                  // for paho's own wait for a connection that takes nothing
 	})
 }
 

@@ -12,8 +12,10 @@ import (
 	"math/big"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -31,7 +33,8 @@ type signedWhole struct {
 	*whole
 	signer  *sim.CarHandle
 	key     *ecdsa.PrivateKey
-	results []mqtttest.Message
+	mu      sync.Mutex
+	results []mqtttest.Message // under mu: the broker adds to them
 }
 
 // withKey runs f with a key that has a role in the car, and looks that the key got nowhere.
@@ -52,7 +55,11 @@ func withKey(t *testing.T, role keys.Role, f func(w *signedWhole)) {
 		}
 		s.writeKey(0o600)
 		w.yaml = strings.Replace(w.yaml, "api: fleet", "api: fleet, key_file: command.pem", 1)
-		w.broker.Subscribe("tesla2mqtt/+/+/result", func(m mqtttest.Message) { s.results = append(s.results, m) })
+		w.broker.Subscribe("tesla2mqtt/+/+/result", func(m mqtttest.Message) {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.results = append(s.results, m)
+		})
 		w.logIn()
 		f(s)
 		s.checkKey()
@@ -99,24 +106,32 @@ func (w *signedWhole) checkKey() {
 // outcome is what of a result the tests look at.
 type commandOutcome struct{ Status, Reason, Message string }
 
+// told are the results so far.
+func (w *signedWhole) told() []mqtttest.Message {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.results)
+}
+
 // tell sends a command and returns its result.
 func (w *signedWhole) tell(vin, thing, payload string) commandOutcome {
 	w.t.Helper()
-	before := len(w.results)
+	before := len(w.told())
 	if err := w.broker.Publish("tesla2mqtt/"+vin+"/"+thing+"/set", payload, false); err != nil {
 		w.t.Fatal(err)
 	}
 	for range 100 {
 		w.pass(time.Second)
-		if len(w.results) > before {
+		if len(w.told()) > before {
 			break
 		}
 	}
-	if len(w.results) != before+1 {
-		w.t.Fatalf("%s %s: %d results", thing, payload, len(w.results)-before)
+	results := w.told()
+	if len(results) != before+1 {
+		w.t.Fatalf("%s %s: %d results", thing, payload, len(results)-before)
 	}
 	var o commandOutcome
-	if err := json.Unmarshal([]byte(w.results[before].Payload), &o); err != nil {
+	if err := json.Unmarshal([]byte(results[before].Payload), &o); err != nil {
 		w.t.Fatal(err)
 	}
 	return o

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -49,6 +50,7 @@ type wire struct {
 	car    *Car
 	cloud  bool
 	in     chan []byte
+	mu     sync.Mutex // of what follows: the library sends from several goroutines
 	sent   [][]byte
 	tamper func([]byte) []byte
 }
@@ -68,6 +70,8 @@ func (w *wire) PreferredAuthMethod() connector.AuthMethod {
 }
 
 func (w *wire) Send(_ context.Context, message []byte) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	w.sent = append(w.sent, slices.Clone(message))
 	if w.tamper != nil {
 		message = w.tamper(message)
