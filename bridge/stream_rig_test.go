@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -67,4 +68,9 @@ func (s *streamed) want(key, want string) {
 // asked counts the requests for the state and for full reads.
 func (s *streamed) asked() (state, reads int) {
 	return s.tesla.Count("vehicle", ""), s.tesla.Count("vehicle_data", "")
+}
+
+// link hands over that the car's nth connection began or ended.
+func (s *streamed) link(n int, status string) {
+	s.feed.Deliver("telemetry/"+vin+"/connectivity", fmt.Appendf(nil, `{"ConnectionId":"%d","Status":"%s"}`, n, status), false)
 }

@@ -90,6 +90,12 @@ func (c *Car) look() (State, API, string) {
 	return c.state, c.api, c.by
 }
 
+// Pushed returns what is known by now, and asks nobody.
+func (c *Car) Pushed(context.Context) (tesla.VehicleState, tesla.ChargeState, error) {
+	s, _, _ := c.look()
+	return s.Vehicle(time.Now(), c.silentAfter), s.Charge(), nil
+}
+
 // State says online, asleep or offline. Only the API can tell the last two apart.
 func (c *Car) State(ctx context.Context) (tesla.VehicleState, error) {
 	now := time.Now()

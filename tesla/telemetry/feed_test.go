@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"tesla2mqtt/tesla"
@@ -67,6 +68,7 @@ type cloud struct {
 	state tesla.VehicleState
 	err   error
 	asked int
+	reads int
 }
 
 func (c *cloud) State(context.Context) (tesla.VehicleState, error) {
@@ -75,6 +77,7 @@ func (c *cloud) State(context.Context) (tesla.VehicleState, error) {
 }
 
 func (c *cloud) ChargeState(context.Context) (tesla.ChargeState, error) {
+	c.reads++
 	return tesla.ChargeState{ChargingState: "Charging"}, c.err
 }
 
@@ -95,4 +98,22 @@ func TestStateWithoutTheAPI(t *testing.T) {
 	if api.asked != 1 {
 		t.Errorf("the API was asked %d times within a minute", api.asked)
 	}
+}
+
+// TestPushedAsksNobody: however silent the stream is, and however doubtful what it said.
+func TestPushedAsksNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, api := NewFeed("t", []string{vin}, 10*time.Minute), &cloud{state: tesla.StateOnline}
+		car := f.Car(vin, api, "fleet")
+		f.Deliver("t/"+vin+"/v/DetailedChargeState", []byte(`"DetailedChargeStateCharging"`), false)
+		time.Sleep(time.Hour)
+		f.Deliver("t/"+vin+"/connectivity", []byte(`{"ConnectionId":"a","Status":"CONNECTED"}`), true)
+		state, charge, err := car.Pushed(t.Context())
+		if state != tesla.StateOnline || charge.ChargingState != "Charging" || charge.Source != "telemetry" || err != nil {
+			t.Errorf("got %s, %+v, %v", state, charge, err)
+		}
+		if api.asked+api.reads != 0 {
+			t.Errorf("the API was asked %d times and read %d times", api.asked, api.reads)
+		}
+	})
 }

@@ -152,6 +152,9 @@ func TestTeller(t *testing.T) {
 		{"only what was stored, for ten minutes", stored, 10, byAPI, byNobody},
 		{"the API was read", read, 20, byStream, byStream},
 		{"the API was read ten minutes ago", read, 21, byAPI, byNobody},
+		{"it has just connected", tell(t, gone, "connectivity", `{"ConnectionId":"b","Status":"CONNECTED"}`, at(60).Add(-29*time.Second), false), 60, byStream, byStream},
+		{"it connected, and said nothing", tell(t, gone, "connectivity", `{"ConnectionId":"b","Status":"CONNECTED"}`, at(60).Add(-30*time.Second), false), 60, byAPI, byNobody},
+		{"that it connected was stored", tell(t, gone, "connectivity", `{"ConnectionId":"b","Status":"CONNECTED"}`, at(60), true), 60, byAPI, byNobody},
 		{"the stream is back", tell(t, read, "v/Soc", "50", at(22), false), 23, byStream, byStream},
 	} {
 		if with, not := row.s.teller(at(row.minute), silent, true), row.s.teller(at(row.minute), silent, false); with != row.with || not != row.not {
