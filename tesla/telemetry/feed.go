@@ -123,10 +123,10 @@ func (c *Car) ChargeState(ctx context.Context) (tesla.ChargeState, error) {
 	switch s.teller(now, c.silentAfter, api != nil) {
 	case byAPI:
 		read, err := api.ChargeState(ctx)
+		s = c.take(func(s State) State { return s.WithRead(read, err, by, now) })
 		if err != nil {
 			return tesla.ChargeState{}, err
 		}
-		s = c.take(func(s State) State { return s.WithRead(read, by, now) })
 	case byNobody:
 		text := "nothing has come yet"
 		if !s.first.IsZero() {
