@@ -283,6 +283,9 @@ func TestPushedBesideRadio(t *testing.T) {
 	if _, ok := commander.(*nearCar); !ok {
 		t.Errorf("commanded by %T", commander)
 	}
+	if reader, _ = a.car(nearVINOfTest, vehicle{Read: "telemetry", Write: "ble"}, deaf{}, untold{}); reader != bridge.Reader(commander.(*nearCar)) {
+		t.Errorf("a subcommand, which hears no telemetry, reads by %T", reader)
+	}
 	reader, commander = a.car(nearVINOfTest, vehicle{Read: "ble", Write: "none"}, nil, untold{})
 	if _, ok := reader.(*nearCar); !ok || commander != (untold{}) {
 		t.Errorf("read by %T, commanded by %T", reader, commander)

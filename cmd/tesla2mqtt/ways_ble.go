@@ -37,7 +37,7 @@ func (a *air) car(vin string, v vehicle, reader bridge.Reader, commander bridge.
 	if v.toldByRadio() {
 		commander = car
 	}
-	if v.Read == "ble" {
+	if _, mute := reader.(deaf); mute || v.Read == "ble" {
 		return car, commander
 	}
 	checked := besideRadio{reader, a.radio}
