@@ -46,10 +46,12 @@ func (s *streamed) flow(d time.Duration) {
 }
 
 // deliver hands over what the car has to say, as fresh or as stored by the broker.
-func (s *streamed) deliver(retained bool) {
-	for _, m := range s.stream.Next() {
+func (s *streamed) deliver(retained bool) []sim.Telemetry {
+	all := s.stream.Next()
+	for _, m := range all {
 		s.feed.Deliver("telemetry/"+m.Topic, []byte(m.Payload), retained)
 	}
+	return all
 }
 
 // tell hands over one field.
