@@ -16,11 +16,16 @@ import (
 func onBudget(t *testing.T, car sim.Car, budget meter.USD, f func(r *rig)) {
 	t.Helper()
 	inFleet(t, car, func(r *rig) {
-		unlocked := func(context.Context) (func() error, error) { return func() error { return nil }, nil }
-		r.meter = meter.New(memory{}, unlocked, meter.Options{Budget: budget, Every: 5 * time.Minute})
-		r.cfg.Budget = budget > 0
+		r.limit(budget)
 		f(r)
 	})
+}
+
+// limit gives the rig a budget for the month.
+func (r *rig) limit(budget meter.USD) {
+	unlocked := func(context.Context) (func() error, error) { return func() error { return nil }, nil }
+	r.meter = meter.New(memory{}, unlocked, meter.Options{Budget: budget, Every: 5 * time.Minute})
+	r.cfg.Budget = budget > 0
 }
 
 // solar sends amps each 10 s, as the clouds go, for so long.

@@ -215,10 +215,10 @@ func (c *car) nextPoll(now time.Time) (op, time.Time) {
 		kind, at = opRead, read
 	}
 	if due := c.watch.due; !due.IsZero() && due.Before(at) {
-		kind, at = opState, due
+		kind, at = opPushed, due
 	}
 	if !c.extraRead.IsZero() && c.extraRead.Before(at) {
-		if c.schedule.state == tesla.StateOnline || c.watch.changes != nil {
+		if c.schedule.state == tesla.StateOnline {
 			return opRead, c.extraRead
 		}
 		c.extraRead = time.Time{}

@@ -12,14 +12,19 @@ import (
 func inFleet(t *testing.T, car sim.Car, f func(r *rig)) {
 	t.Helper()
 	inBubble(t, car, func(r *rig) {
-		r.tesla.Fleet = &sim.Fleet{ClientID: "abc-123"}
-		r.token, _ = r.tesla.Login()
-		cfg := r.cfg.Cars[vin]
-		cfg.Poll.Online, cfg.Poll.Charging = 5*time.Minute, 5*time.Minute
-		cfg.Billed = true
-		r.cfg.API, r.cfg.Cars[vin] = "fleet", cfg
+		r.bill()
 		f(r)
 	})
+}
+
+// bill makes the rig one of the Fleet API.
+func (r *rig) bill() {
+	r.tesla.Fleet = &sim.Fleet{ClientID: "abc-123"}
+	r.token, _ = r.tesla.Login()
+	cfg := r.cfg.Cars[vin]
+	cfg.Poll.Online, cfg.Poll.Charging = 5*time.Minute, 5*time.Minute
+	cfg.Billed = true
+	r.cfg.API, r.cfg.Cars[vin] = "fleet", cfg
 }
 
 // TestCommandsDoNotReadWhereReadsCost: an automation that sends amps each 30 s for an hour makes no read beside the polls, and

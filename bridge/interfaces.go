@@ -14,9 +14,13 @@ type Reader interface {
 	ChargeState(ctx context.Context) (tesla.ChargeState, error)
 }
 
-// Watcher is a Reader that is pushed to: reading it touches no car and costs nothing, so it is read as soon as Changes says that
-// there is something new. Changes always returns the same channel.
-type Watcher interface{ Changes() <-chan struct{} }
+// Watcher is a Reader that is pushed to.
+type Watcher interface {
+	// Changes says that there is something new. It always returns the same channel.
+	Changes() <-chan struct{}
+	// Pushed returns what was pushed. It asks nobody, so it touches no car and costs nothing.
+	Pushed(ctx context.Context) (tesla.VehicleState, tesla.ChargeState, error)
+}
 
 // Commander is who can tell a car what to do.
 type Commander interface {

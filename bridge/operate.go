@@ -17,6 +17,7 @@ const (
 	opNone op = iota
 	opState
 	opRead
+	opPushed // what a reader was pushed; unlike the two above it never asks anybody
 	opSend
 	opWake
 )
@@ -38,10 +39,13 @@ const readForStop = 8 * time.Second
 // start runs one operation on behalf of p, or of the schedule if p is nil.
 func (c *car) start(ctx context.Context, p *pending, kind op, cmd tesla.Command) {
 	c.busy, c.inflight, c.running = true, p, kind
-	if kind == opRead {
+	reader, watcher, commander, began := c.reader, c.watch.reader, c.commander, time.Now()
+	switch kind {
+	case opRead:
 		c.extraRead = time.Time{}
+	case opPushed:
+		c.watch.taken(began)
 	}
-	reader, commander, began := c.reader, c.commander, time.Now()
 	timeout := doTimeout
 	if p != nil && isStop(p.req.thing, p.value) && (kind == opState || kind == opRead) {
 		timeout = readForStop
@@ -62,6 +66,8 @@ func (c *car) start(ctx context.Context, p *pending, kind op, cmd tesla.Command)
 			o.state, o.err = reader.State(ctx)
 		case opRead:
 			o.charge, o.err = reader.ChargeState(ctx)
+		case opPushed:
+			o.state, o.charge, o.err = watcher.Pushed(ctx)
 		case opSend, opWake:
 			o.err = commander.Do(ctx, cmd)
 		}
@@ -81,15 +87,16 @@ func (c *car) finish(o outcome, now time.Time) {
 	switch o.op {
 	case opState:
 		c.tookState(o, now)
-		if c.watch.taken(now) {
-			c.extraRead = now
-		}
 		if p != nil {
 			p.looked = true
 			if o.err != nil {
 				// What cannot be asked cannot be judged; the command goes as it is.
 				p.read = true
 			}
+		}
+	case opPushed:
+		if c.tookState(o, now); o.err == nil {
+			c.tookCharge(o, now)
 		}
 	case opRead:
 		c.tookCharge(o, now)

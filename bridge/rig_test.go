@@ -15,6 +15,7 @@ import (
 
 	"tesla2mqtt/tesla"
 	"tesla2mqtt/tesla/meter"
+	"tesla2mqtt/tesla/signed"
 	"tesla2mqtt/tesla/sim"
 )
 
@@ -37,6 +38,7 @@ type rig struct {
 	meter  *meter.Meter                            // where calls cost money, else nil
 	slept  atomic.Int64                            // for how long the machine was suspended
 	reader func(vin string, api *tesla.Car) Reader // who reads a car, nil for the API
+	near   *signed.Car                             // the car where it is reached without the cloud, else nil
 
 	bridge *Bridge
 	cancel context.CancelFunc
@@ -88,6 +90,9 @@ func (r *rig) RoundTrip(req *http.Request) (*http.Response, error) {
 }
 
 func (r *rig) Vehicles(ctx context.Context) ([]tesla.Vehicle, error) {
+	if r.near != nil {
+		return []tesla.Vehicle{{VIN: vin}}, nil
+	}
 	v, err := r.client.Vehicles(ctx)
 	if r.slip.Load() {
 		v = r.list(v)
@@ -96,6 +101,9 @@ func (r *rig) Vehicles(ctx context.Context) ([]tesla.Vehicle, error) {
 }
 
 func (r *rig) Car(v tesla.Vehicle) (Reader, Commander) {
+	if r.near != nil {
+		return r.near, r.near
+	}
 	c := r.client.Car(v)
 	if r.reader != nil {
 		return r.reader(v.VIN, c), c

@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -45,10 +46,12 @@ func (s *streamed) flow(d time.Duration) {
 }
 
 // deliver hands over what the car has to say, as fresh or as stored by the broker.
-func (s *streamed) deliver(retained bool) {
-	for _, m := range s.stream.Next() {
+func (s *streamed) deliver(retained bool) []sim.Telemetry {
+	all := s.stream.Next()
+	for _, m := range all {
 		s.feed.Deliver("telemetry/"+m.Topic, []byte(m.Payload), retained)
 	}
+	return all
 }
 
 // tell hands over one field.
@@ -67,4 +70,9 @@ func (s *streamed) want(key, want string) {
 // asked counts the requests for the state and for full reads.
 func (s *streamed) asked() (state, reads int) {
 	return s.tesla.Count("vehicle", ""), s.tesla.Count("vehicle_data", "")
+}
+
+// link hands over that the car's nth connection began or ended.
+func (s *streamed) link(n int, status string) {
+	s.feed.Deliver("telemetry/"+vin+"/connectivity", fmt.Appendf(nil, `{"ConnectionId":"%d","Status":"%s"}`, n, status), false)
 }

@@ -9,7 +9,8 @@ import (
 // watch is when a car whose reader is pushed to is to be read. It holds no clock. What is pushed comes in bursts, one message
 // for each field, so a burst is awaited first, and a stream that does not end is read at intervals.
 type watch struct {
-	changes <-chan struct{} // nil for a reader that is not pushed to
+	reader  Watcher         // nil for a reader that is not pushed to
+	changes <-chan struct{} // the reader's
 	due     time.Time       // zero for nothing new
 	last    time.Time       // when it was last read
 }
@@ -21,9 +22,9 @@ const (
 
 // on is w for another reader of the same car.
 func (w watch) on(r Reader) watch {
-	w.changes = nil
+	w.reader, w.changes = nil, nil
 	if pushed, ok := r.(Watcher); ok {
-		w.changes = pushed.Changes()
+		w.reader, w.changes = pushed, pushed.Changes()
 	}
 	return w
 }
@@ -39,14 +40,8 @@ func (w *watch) fired(now time.Time) {
 	}
 }
 
-// taken tells whether what was pushed is due, and takes it as read.
-func (w *watch) taken(now time.Time) bool {
-	if w.due.IsZero() || now.Before(w.due) {
-		return false
-	}
-	w.due, w.last = time.Time{}, now
-	return true
-}
+// taken notes that what was pushed is being read. What is pushed meanwhile is new again.
+func (w *watch) taken(now time.Time) { w.due, w.last = time.Time{}, now }
 
 // toldCounts is readCounts where each thing is told by itself: what was told of this one, and of charging, must be newer
 // than our last command and than a minute. What the broker had stored has no age and judges nothing.

@@ -325,21 +325,52 @@ func TestWatchIsPure(t *testing.T) {
 			t.Errorf("due after %s, want %d ms", w.due.Sub(start), want)
 		}
 	}
-	if w.taken(at(0)) {
-		t.Error("there is something to read before anything came")
-	}
 	w.fired(at(0))
 	due(200)
 	w.fired(at(150)) // of the same burst
 	due(200)
-	if w.taken(at(199)) || !w.taken(at(201)) || w.taken(at(202)) {
-		t.Error("it is not taken once, when it is due")
+	w.taken(at(201))
+	if !w.due.IsZero() {
+		t.Error("what was taken is due again")
 	}
 	w.fired(at(300))
 	due(2201)
-	if !w.taken(at(2201)) {
-		t.Error("it is not taken")
-	}
+	w.taken(at(2201))
 	w.fired(at(9000))
 	due(9200)
+}
+
+// TestInvariant1Reconnects: a parked car with poor reception connects anew each 12 minutes. What it sends then is shown, and is no
+// reason to ask the API, which would keep it awake for ever.
+func TestInvariant1Reconnects(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		says bool // whether its values follow
+	}{{"with values", true}, {"without values", false}} {
+		t.Run(c.name, func(t *testing.T) {
+			car := plugged()
+			car.Stopped = true
+			inStream(t, car, true, func(s *streamed) {
+				s.start()
+				began := time.Now()
+				for i := 0; !s.car.Asleep() && i < 30; i++ {
+					s.link(i, "CONNECTED")
+					s.pass(700 * time.Millisecond) // the car fills its buckets first
+					if c.says {
+						s.tell("Soc", "40", false)
+						s.want("usable_battery_level", "40")
+					}
+					for end := time.Now().Add(12 * time.Minute); time.Now().Before(end) && !s.car.Asleep(); {
+						s.pass(time.Second)
+					}
+					s.link(i, "DISCONNECTED")
+					s.pass(3 * time.Second)
+				}
+				_, reads := s.asked()
+				if reads > 2 || time.Since(began) > time.Hour {
+					t.Errorf("asleep after %s, with %d reads of the API", time.Since(began), reads)
+				}
+			})
+		})
+	}
 }

@@ -35,6 +35,20 @@ func openAccount(c *Config, log *slog.Logger) (*auth.Source, *tesla.Client, erro
 	return source, newClient(c, source, log), nil
 }
 
+// needless refuses a login where there is nothing to log in to. One that no car needs may be wanted all the same: for fleet pair -wait,
+// or to set up telemetry.
+func (a *app) needless(c *Config) error {
+	const text = "no login is needed: no car of the configuration is reached by Tesla's cloud"
+	switch {
+	case c.cloud():
+		return nil
+	case !c.account:
+		return &usageError{text, "if you want one all the same, to pair a key or to set up telemetry, name the API that it is for in a section tesla"}
+	}
+	fmt.Fprintln(a.err, "For the bridge "+text+". It is for pairing a key and the like.")
+	return nil
+}
+
 // newClient makes the client of the API that the configuration names.
 func newClient(c *Config, source *auth.Source, log *slog.Logger) *tesla.Client {
 	client := tesla.NewClient(source.Client(), source.APIURL)

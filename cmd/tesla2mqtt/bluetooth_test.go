@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"log/slog"
@@ -15,6 +16,7 @@ import (
 	"github.com/teslamotors/vehicle-command/pkg/protocol/protobuf/keys"
 
 	"tesla2mqtt/bridge"
+	"tesla2mqtt/tesla"
 	"tesla2mqtt/tesla/ble"
 	"tesla2mqtt/tesla/ble/bluetest"
 	"tesla2mqtt/tesla/enroll"
@@ -262,17 +264,27 @@ type pushed struct {
 
 func (p pushed) Changes() <-chan struct{} { return p.changes }
 
-// TestPushedBesideRadio: a car that is pushed to still is, when it is commanded over Bluetooth.
+func (pushed) Pushed(context.Context) (tesla.VehicleState, tesla.ChargeState, error) {
+	return tesla.StateOnline, tesla.ChargeState{}, nil
+}
+
+// TestPushedBesideRadio: a car that is pushed to still is, when it is commanded over Bluetooth; but without the radio, which is not
+// there, what is pushed does not hide that it cannot be commanded.
 func TestPushedBesideRadio(t *testing.T) {
-	a := newAir(&Config{BLE: bleConfig{Adapter: "hci0"}, StateDir: t.TempDir()}, slog.New(slog.DiscardHandler))
+	a := newAir(&Config{BLE: bleConfig{Adapter: "hci999"}, StateDir: t.TempDir()}, slog.New(slog.DiscardHandler))
 	defer a.close()
 	changes := make(chan struct{})
 	reader, commander := a.car(nearVINOfTest, vehicle{Read: "telemetry", Write: "ble"}, pushed{nil, changes}, untold{})
 	if w, ok := reader.(bridge.Watcher); !ok || w.Changes() != changes {
 		t.Error("nobody hears what is pushed")
+	} else if _, _, err := w.Pushed(t.Context()); !errors.Is(err, tesla.ErrNoRadio) {
+		t.Errorf("pushed without a radio: %v", err)
 	}
 	if _, ok := commander.(*nearCar); !ok {
 		t.Errorf("commanded by %T", commander)
+	}
+	if reader, _ = a.car(nearVINOfTest, vehicle{Read: "telemetry", Write: "ble"}, deaf{}, untold{}); reader != bridge.Reader(commander.(*nearCar)) {
+		t.Errorf("a subcommand, which hears no telemetry, reads by %T", reader)
 	}
 	reader, commander = a.car(nearVINOfTest, vehicle{Read: "ble", Write: "none"}, nil, untold{})
 	if _, ok := reader.(*nearCar); !ok || commander != (untold{}) {

@@ -32,6 +32,8 @@ type Config struct {
 	// Warnings are settings that work but are rarely meant, one line each.
 	Warnings []string `yaml:"-"`
 
+	account bool // whether the file has a section tesla; then there may be a login, even if no car needs one
+
 	password     secret.Text // from mqtt.password_file or MQTT_PASSWORD
 	clientSecret secret.Text // from tesla.client_secret_file or TESLA_CLIENT_SECRET
 }
@@ -162,6 +164,7 @@ func loadConfig(path string, getenv func(string) string) (*Config, error) {
 		d.decodeFile(data, c)
 	}
 	c.resolve(path)
+	_, c.account = d.lines["tesla"]
 	d.checkAll(c)
 	c.readPassword(d, getenv)
 	c.readClientSecret(d, getenv)

@@ -65,8 +65,8 @@ func (a *app) login(ctx context.Context, cmd *cli.Command) (err error) {
 	if err := useIssuer(c, cmd.String("issuer")); err != nil {
 		return err
 	}
-	if !c.cloud() {
-		return &usageError{errNoLogin.Error(), "a car with read: api would need one"}
+	if err := a.needless(c); err != nil {
+		return err
 	}
 	source, client, err := openAccount(c, log)
 	if err != nil {

@@ -16,8 +16,8 @@ func (a *app) refreshToken(ctx context.Context, cmd *cli.Command) (err error) {
 	if err != nil {
 		return err
 	}
-	if !c.cloud() {
-		return &usageError{errNoLogin.Error(), ""}
+	if err := a.needless(c); err != nil {
+		return err
 	}
 	source, _, err := openAccount(c, log)
 	if err != nil {

@@ -66,6 +66,9 @@ func (a *app) setAmps(ctx context.Context, cmd *cli.Command) (err error) {
 // allowed applies what the configuration says of a car. amps are amperes of each phase.
 func allowed(v vehicle, amps int) error {
 	switch high := v.Commands.Amps.Max; {
+	case v.Write == "none" && v.Read == "telemetry":
+		return &usageError{"the configuration forbids commands to this car (write: none)",
+			"telemetry only reads; to command it too, set write to auto (by Tesla's cloud, which needs tesla2mqtt login) or to ble (by Bluetooth)"}
 	case v.Write == "none":
 		return &usageError{"the configuration forbids commands to this car (write: none)", "remove that, or set it to auto"}
 	case amps < 1:

@@ -115,5 +115,3 @@ func (w *ways) status() auth.Status {
 	}
 	return w.login.Status()
 }
-
-var errNoLogin = errors.New("no login is needed: no car of the configuration is reached by Tesla's cloud")

@@ -37,15 +37,12 @@ func (a *air) car(vin string, v vehicle, reader bridge.Reader, commander bridge.
 	if v.toldByRadio() {
 		commander = car
 	}
-	if v.Read == "ble" {
+	if _, mute := reader.(deaf); mute || v.Read == "ble" {
 		return car, commander
 	}
 	checked := besideRadio{reader, a.radio}
 	if pushed, ok := reader.(bridge.Watcher); ok {
-		return struct {
-			besideRadio
-			bridge.Watcher
-		}{checked, pushed}, commander
+		return pushedBesideRadio{checked, pushed}, commander
 	}
 	return checked, commander
 }
@@ -210,4 +207,18 @@ func (b besideRadio) ChargeState(ctx context.Context) (tesla.ChargeState, error)
 		return tesla.ChargeState{}, radioError(err, false)
 	}
 	return b.Reader.ChargeState(ctx)
+}
+
+// pushedBesideRadio is besideRadio for a reader that is pushed to.
+type pushedBesideRadio struct {
+	besideRadio
+	bridge.Watcher
+}
+
+// Pushed is the reader's, if there is a radio: what a car streams does not bring back the way to command it.
+func (p pushedBesideRadio) Pushed(ctx context.Context) (tesla.VehicleState, tesla.ChargeState, error) {
+	if err := p.radio.Check(ctx); err != nil {
+		return tesla.StateUnknown, tesla.ChargeState{}, radioError(err, false)
+	}
+	return p.Watcher.Pushed(ctx)
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 
@@ -36,7 +37,8 @@ func (w *ways) streamed(vin string, api bridge.Reader) bridge.Reader {
 	case api != nil:
 		return named{api, w.c.Tesla.API}
 	}
-	return deaf{}
+	settings, _ := w.c.settings(vin)
+	return deaf{w.c.MQTT.BaseTopic + "/" + cmp.Or(settings.Name, vin) + "/state"}
 }
 
 // named is a reader that names itself as the source, where the configuration names another.
@@ -51,14 +53,18 @@ func (n named) ChargeState(ctx context.Context) (tesla.ChargeState, error) {
 	return c, err
 }
 
-// deaf is a car that only a running bridge hears of.
-type deaf struct{}
+// deaf is a car that only a running bridge hears of, which publishes it on topic.
+type deaf struct{ topic string }
 
-var errDeaf = errors.New("it is read by telemetry alone, which only a running bridge hears; look at its state topic on the broker")
+var errDeaf = errors.New("it is read by telemetry alone, which only a running bridge hears")
 
-func (deaf) State(context.Context) (tesla.VehicleState, error) { return tesla.StateUnknown, errDeaf }
-func (deaf) ChargeState(context.Context) (tesla.ChargeState, error) {
-	return tesla.ChargeState{}, errDeaf
+func (d deaf) why() error {
+	return &adviceError{errDeaf, "look at what the bridge publishes: mosquitto_sub -h BROKER -C 1 -t " + d.topic}
+}
+
+func (d deaf) State(context.Context) (tesla.VehicleState, error) { return tesla.StateUnknown, d.why() }
+func (d deaf) ChargeState(context.Context) (tesla.ChargeState, error) {
+	return tesla.ChargeState{}, d.why()
 }
 
 // untold is the commander of a car without a way to command it: write is none.

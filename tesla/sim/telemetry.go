@@ -15,6 +15,8 @@ type Stream struct {
 	// Interval is the least time between two messages of one field, Resend that after which an unchanged one is sent again; 0
 	// for never.
 	Interval, Resend time.Duration
+	// Only are the fields that the car was asked for, each with a rhythm of its own. nil: all of them, with that above.
+	Only map[string]Rhythm
 	// Texts sends numbers as texts, as some firmware does.
 	Texts bool
 
@@ -24,7 +26,15 @@ type Stream struct {
 	sent  map[string]sentField
 }
 
+// Rhythm is how often one field is sent: its least interval, that after which it is sent again unchanged (0: never), and by how much
+// a number must change.
+type Rhythm struct {
+	Interval, Resend time.Duration
+	Delta            float64
+}
+
 type sentField struct {
+	value   any
 	payload string
 	at      time.Time
 }
@@ -50,16 +60,27 @@ func (s *Stream) Next() (list []Telemetry) {
 		}
 		fields := c.telemetry()
 		for _, name := range sortedKeys(fields) {
+			r, asked := s.Only[name]
+			if s.Only == nil {
+				r, asked = Rhythm{Interval: s.Interval, Resend: s.Resend}, true
+			}
 			payload, before := s.encode(fields[name]), s.sent[name]
 			since := c.clock.Sub(before.at)
-			changed := payload != before.payload && since >= s.Interval
-			if changed || s.Resend > 0 && since >= s.Resend {
-				s.sent[name] = sentField{payload, c.clock}
+			changed := payload != before.payload && since >= r.Interval && !within(fields[name], before.value, r.Delta)
+			if asked && (changed || r.Resend > 0 && since >= r.Resend) {
+				s.sent[name] = sentField{fields[name], payload, c.clock}
 				list = append(list, Telemetry{c.cfg.VIN + "/v/" + name, payload})
 			}
 		}
 	})
 	return list
+}
+
+// within tells that two numbers differ by less than delta.
+func within(a, b any, delta float64) bool {
+	x, number := a.(float32)
+	y, too := b.(float32)
+	return number && too && math.Abs(float64(x)-float64(y)) < delta
 }
 
 // turn tells that the car has come or gone.

@@ -68,3 +68,25 @@ func TestStream(t *testing.T) {
 		}
 	})
 }
+
+// TestStreamOfWhatWasAskedFor: each field has a rhythm of its own, and others are not sent.
+func TestStreamOfWhatWasAskedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		account := &Tesla{}
+		s := account.Add(Car{VIN: "5YJ3E1EA7KF000001", PluggedIn: true, Amps: 16, Level: 50, BatteryKWh: 100}).Stream()
+		s.Only = map[string]Rhythm{
+			"Soc": {Interval: time.Minute, Delta: 1}, "ChargeCurrentRequest": {Interval: time.Minute, Resend: 5 * time.Minute},
+		}
+		sent := map[string]int{}
+		for range 3600 {
+			for _, m := range s.Next() {
+				sent[m.Topic[strings.LastIndex(m.Topic, "/")+1:]]++
+			}
+			time.Sleep(time.Second)
+		}
+		// 11 kW for an hour are 10 % of the battery.
+		if len(sent) != 3 || sent["connectivity"] != 1 || sent["ChargeCurrentRequest"] != 12 || sent["Soc"] < 10 || sent["Soc"] > 12 {
+			t.Errorf("sent in an hour: %v", sent)
+		}
+	})
+}

@@ -90,6 +90,12 @@ func (c *Car) look() (State, API, string) {
 	return c.state, c.api, c.by
 }
 
+// Pushed returns what is known by now, and asks nobody.
+func (c *Car) Pushed(context.Context) (tesla.VehicleState, tesla.ChargeState, error) {
+	s, _, _ := c.look()
+	return s.Vehicle(time.Now(), c.silentAfter), s.Charge(), nil
+}
+
 // State says online, asleep or offline. Only the API can tell the last two apart.
 func (c *Car) State(ctx context.Context) (tesla.VehicleState, error) {
 	now := time.Now()
@@ -117,10 +123,10 @@ func (c *Car) ChargeState(ctx context.Context) (tesla.ChargeState, error) {
 	switch s.teller(now, c.silentAfter, api != nil) {
 	case byAPI:
 		read, err := api.ChargeState(ctx)
+		s = c.take(func(s State) State { return s.WithRead(read, err, by, now) })
 		if err != nil {
 			return tesla.ChargeState{}, err
 		}
-		s = c.take(func(s State) State { return s.WithRead(read, by, now) })
 	case byNobody:
 		text := "nothing has come yet"
 		if !s.first.IsZero() {

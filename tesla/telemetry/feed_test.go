@@ -1,12 +1,14 @@
 package telemetry
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"tesla2mqtt/tesla"
@@ -65,8 +67,10 @@ func TestFeedBoundsAFlood(t *testing.T) {
 // cloud is an API whose answers are set.
 type cloud struct {
 	state tesla.VehicleState
-	err   error
+	err   error // of both
+	fails error // of full reads
 	asked int
+	reads int
 }
 
 func (c *cloud) State(context.Context) (tesla.VehicleState, error) {
@@ -75,7 +79,8 @@ func (c *cloud) State(context.Context) (tesla.VehicleState, error) {
 }
 
 func (c *cloud) ChargeState(context.Context) (tesla.ChargeState, error) {
-	return tesla.ChargeState{ChargingState: "Charging"}, c.err
+	c.reads++
+	return tesla.ChargeState{ChargingState: "Charging"}, cmp.Or(c.err, c.fails)
 }
 
 // TestStateWithoutTheAPI: while the API fails, the stream's last word counts, and the API is not asked each time.
@@ -94,5 +99,60 @@ func TestStateWithoutTheAPI(t *testing.T) {
 	}
 	if api.asked != 1 {
 		t.Errorf("the API was asked %d times within a minute", api.asked)
+	}
+}
+
+// TestPushedAsksNobody: however silent the stream is, and however doubtful what it said.
+func TestPushedAsksNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, api := NewFeed("t", []string{vin}, 10*time.Minute), &cloud{state: tesla.StateOnline}
+		car := f.Car(vin, api, "fleet")
+		f.Deliver("t/"+vin+"/v/DetailedChargeState", []byte(`"DetailedChargeStateCharging"`), false)
+		time.Sleep(time.Hour)
+		f.Deliver("t/"+vin+"/connectivity", []byte(`{"ConnectionId":"a","Status":"CONNECTED"}`), true)
+		state, charge, err := car.Pushed(t.Context())
+		if state != tesla.StateOnline || charge.ChargingState != "Charging" || charge.Source != "telemetry" || err != nil {
+			t.Errorf("got %s, %+v, %v", state, charge, err)
+		}
+		if api.asked+api.reads != 0 {
+			t.Errorf("the API was asked %d times and read %d times", api.asked, api.reads)
+		}
+	})
+}
+
+// TestFailedReadsAreRare: the cloud calls a car online that does not answer. Each try costs as much as a success does.
+func TestFailedReadsAreRare(t *testing.T) {
+	for _, row := range []struct {
+		fails error
+		state tesla.VehicleState // afterwards
+	}{
+		{&tesla.Error{Class: tesla.ErrAsleep, Status: 408}, tesla.StateOffline},
+		{&tesla.Error{Class: tesla.ErrTemporary, Status: 400}, tesla.StateOnline},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			f, api := NewFeed("t", []string{vin}, 10*time.Minute), &cloud{state: tesla.StateOnline, fails: row.fails}
+			car := f.Car(vin, api, "fleet")
+			f.Deliver("t/"+vin+"/v/DetailedChargeState", []byte(`"DetailedChargeStateStopped"`), false)
+			time.Sleep(3 * time.Hour)
+			poll := func() (state tesla.VehicleState, err error) {
+				if state, err = car.State(t.Context()); err == nil && state == tesla.StateOnline {
+					_, err = car.ChargeState(t.Context())
+				}
+				return state, err
+			}
+			if _, err := poll(); !errors.Is(err, row.fails) {
+				t.Errorf("the first read: %v", err)
+			}
+			for range 60 {
+				time.Sleep(time.Minute)
+				state, err := poll()
+				if api.reads == 1 && (state != row.state || err != nil) {
+					t.Errorf("after the failure: %s, %v", state, err)
+				}
+			}
+			if api.reads > 7 {
+				t.Errorf("%d tries in an hour: %v", api.reads, row.fails)
+			}
+		})
 	}
 }

@@ -16,15 +16,19 @@ const (
 	byNobody
 )
 
+// arriving is how long a car that has just connected may take to say its first words.
+const arriving = 30 * time.Second
+
 // teller decides who tells how the car charges. The stream does, and what it told lasts while the car sleeps. But a car that is
-// there and silent for silentAfter makes it doubtful: then the API is read, if there is one, once in silentAfter. Without one
-// nobody knows how a charge goes on; of a car that does not charge, what was told last is as good as anything.
+// there and silent for silentAfter makes it doubtful: then the API is read, if there is one, once in silentAfter, whether that
+// succeeds or not. Without its word nobody knows how a charge goes on; of a car that does not charge, what was told last is as
+// good as anything.
 func (s State) teller(now time.Time, silentAfter time.Duration, api bool) who {
 	online := s.Vehicle(now, silentAfter) == tesla.StateOnline
 	switch {
-	case now.Sub(latest(s.first, s.heard, s.readAt)) < silentAfter:
+	case now.Sub(latest(s.first, s.heard, s.readAt)) < silentAfter, s.link.Connected && now.Sub(s.linked) < arriving:
 		return byStream
-	case online && api:
+	case online && api && now.Sub(s.triedAt) >= silentAfter:
 		return byAPI
 	case s.first.IsZero() && s.readAt.IsZero(), online && s.charging():
 		return byNobody

@@ -1,6 +1,8 @@
 package telemetry
 
 import (
+	"context"
+	"errors"
 	"time"
 
 	"tesla2mqtt/tesla"
@@ -20,6 +22,7 @@ type State struct {
 	read    tesla.ChargeState // by the API
 	readAt  time.Time
 	readBy  string
+	triedAt time.Time          // when it was last asked for that, with or without success
 	cloud   tesla.VehicleState // by the API
 	cloudAt time.Time
 	askedAt time.Time // when the API was last asked for it, with or without success
@@ -69,9 +72,18 @@ func (s State) withLink(l Link, at time.Time) State {
 	return s
 }
 
-// WithRead takes a full read by another source, named by.
-func (s State) WithRead(c tesla.ChargeState, by string, now time.Time) State {
-	s.read, s.readAt, s.readBy = c, now, by
+// WithRead takes a full read by another source, named by, or that it failed if err is not nil.
+func (s State) WithRead(c tesla.ChargeState, err error, by string, now time.Time) State {
+	switch {
+	case errors.Is(err, tesla.ErrLoginRequired), errors.Is(err, tesla.ErrOwnBudget), errors.Is(err, context.Canceled):
+		return s // nothing was sent, or we gave it up ourselves for something more urgent
+	case errors.Is(err, tesla.ErrAsleep):
+		// The car itself did not answer. The cloud may go on calling it online for a while.
+		s.cloud, s.cloudAt, s.askedAt = tesla.StateOffline, now, now
+	case err == nil:
+		s.read, s.readAt, s.readBy = c, now, by
+	}
+	s.triedAt = now
 	return s
 }
 

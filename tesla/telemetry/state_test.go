@@ -1,6 +1,7 @@
 package telemetry
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -84,7 +85,7 @@ func TestReadFillsIn(t *testing.T) {
 	s = tell(t, s, "v/ChargeCurrentRequest", "16", noon, false)
 	at := noon.Add(20 * time.Minute)
 	car := at.Add(-time.Second)
-	s = s.WithRead(tesla.ChargeState{Timestamp: car, ChargeLimitSOC: new(90), ChargeAmps: new(10), ChargeLimitSOCMin: new(50)}, "owner", at)
+	s = s.WithRead(tesla.ChargeState{Timestamp: car, ChargeLimitSOC: new(90), ChargeAmps: new(10), ChargeLimitSOCMin: new(50)}, nil, "owner", at)
 	c := s.Charge()
 	if *c.ChargeLimitSOC != 90 || *c.ChargeAmps != 10 || c.Source != "owner" || !c.Timestamp.Equal(car) || !c.ToldAt(tesla.ChargeLimit).Equal(at) {
 		t.Errorf("after the read: %+v", c)
@@ -136,7 +137,7 @@ func TestTeller(t *testing.T) {
 	gone := tell(t, charging, "connectivity", `{"ConnectionId":"a","Status":"DISCONNECTED"}`, at(1), false)
 	stored := tell(t, tell(t, State{}, "connectivity", `{"ConnectionId":"a","Status":"CONNECTED"}`, noon, true),
 		"v/DetailedChargeState", `"DetailedChargeStateCharging"`, noon, true)
-	read := charging.WithRead(tesla.ChargeState{ChargingState: "Charging"}, "owner", at(11))
+	read := charging.WithRead(tesla.ChargeState{ChargingState: "Charging"}, nil, "owner", at(11))
 	for _, row := range []struct {
 		when      string
 		s         State
@@ -152,6 +153,16 @@ func TestTeller(t *testing.T) {
 		{"only what was stored, for ten minutes", stored, 10, byAPI, byNobody},
 		{"the API was read", read, 20, byStream, byStream},
 		{"the API was read ten minutes ago", read, 21, byAPI, byNobody},
+		{"it has just connected", tell(t, gone, "connectivity", `{"ConnectionId":"b","Status":"CONNECTED"}`, at(60).Add(-29*time.Second), false), 60, byStream, byStream},
+		{"it connected, and said nothing", tell(t, gone, "connectivity", `{"ConnectionId":"b","Status":"CONNECTED"}`, at(60).Add(-30*time.Second), false), 60, byAPI, byNobody},
+		{"that it connected was stored", tell(t, gone, "connectivity", `{"ConnectionId":"b","Status":"CONNECTED"}`, at(60), true), 60, byAPI, byNobody},
+		{"the API failed a moment ago", idle.WithRead(tesla.ChargeState{}, tesla.ErrTemporary, "owner", at(11)), 20, byStream, byStream},
+		{"the API failed a moment ago, while charging", charging.WithRead(tesla.ChargeState{}, tesla.ErrTemporary, "owner", at(11)), 20, byNobody, byNobody},
+		{"the API failed ten minutes ago", idle.WithRead(tesla.ChargeState{}, tesla.ErrTemporary, "owner", at(11)), 21, byAPI, byStream},
+		{"nobody was logged in", idle.WithRead(tesla.ChargeState{}, tesla.ErrLoginRequired, "owner", at(11)), 12, byAPI, byStream},
+		{"there was no money", idle.WithRead(tesla.ChargeState{}, tesla.ErrOwnBudget, "owner", at(11)), 12, byAPI, byStream},
+		{"we gave it up", idle.WithRead(tesla.ChargeState{}, context.Canceled, "owner", at(11)), 12, byAPI, byStream},
+		{"the car did not answer", charging.WithRead(tesla.ChargeState{}, tesla.ErrAsleep, "owner", at(11)), 12, byStream, byStream},
 		{"the stream is back", tell(t, read, "v/Soc", "50", at(22), false), 23, byStream, byStream},
 	} {
 		if with, not := row.s.teller(at(row.minute), silent, true), row.s.teller(at(row.minute), silent, false); with != row.with || not != row.not {
