@@ -2,12 +2,10 @@ package bridge
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -22,6 +20,7 @@ import (
 	"tesla2mqtt/tesla/meter"
 	"tesla2mqtt/tesla/signed"
 	"tesla2mqtt/tesla/sim"
+	"tesla2mqtt/tesla/telemetry"
 )
 
 // TestADayOfEachWay lets a car charge for a day by each of the ways to it. It prints the rows of docs/numbers.md:
@@ -47,7 +46,7 @@ func TestADayOfEachWay(t *testing.T) {
 			inStream(t, car, true, func(s *streamed) {
 				s.bill()
 				s.limit(budget)
-				s.stream.Only = documentedRhythms(t)
+				s.stream.Only = wantedRhythms()
 				f(&day{rig: s.rig, streamed: s})
 			})
 		}, 300, aDay, 20 * time.Second},
@@ -65,24 +64,10 @@ func TestADayOfEachWay(t *testing.T) {
 	}
 }
 
-// documentedRhythms is what docs/setup-telemetry.md asks the car for.
-func documentedRhythms(t *testing.T) map[string]sim.Rhythm {
-	t.Helper()
-	text, err := os.ReadFile("../docs/setup-telemetry.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, rest, _ := strings.Cut(string(text), `"fields":`)
-	var fields map[string]struct {
-		Interval int     `json:"interval_seconds"`
-		Resend   int     `json:"resend_interval_seconds"`
-		Delta    float64 `json:"minimum_delta"`
-	}
-	if err := json.NewDecoder(strings.NewReader(rest)).Decode(&fields); err != nil || len(fields) == 0 {
-		t.Fatalf("docs/setup-telemetry.md names %d fields: %v", len(fields), err)
-	}
+// wantedRhythms is what `fleet telemetry` asks the car for.
+func wantedRhythms() map[string]sim.Rhythm {
 	all := map[string]sim.Rhythm{}
-	for name, f := range fields {
+	for name, f := range telemetry.Wanted() {
 		all[name] = sim.Rhythm{Interval: time.Duration(f.Interval) * time.Second, Resend: time.Duration(f.Resend) * time.Second, Delta: f.Delta}
 	}
 	return all
