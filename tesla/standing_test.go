@@ -61,7 +61,7 @@ func TestRefusedForADay(t *testing.T) {
 		if err := car.Can(tesla.ChargeAmps); !errors.Is(err, tesla.ErrSigningRequired) || car.Can(tesla.Wake) != nil {
 			t.Errorf("within the day: %v", err)
 		}
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		if err := car.Can(tesla.ChargeAmps); err != nil {
 			t.Errorf("after it: %v", err)
 		}
