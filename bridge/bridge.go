@@ -340,7 +340,7 @@ func (b *Bridge) startCar(ctx context.Context, v tesla.Vehicle) {
 		inbox: make(chan *message, carInbox), vehicles: make(chan listing, 1), done: make(chan outcome, 1), reports: b.told,
 		schedule: schedule{poll: cfg.Poll, begin: begin}, desk: desk{}, failures: failures{}, judged: map[attempt]bool{}, sentOf: map[tesla.Thing]time.Time{}, acked: map[tesla.Thing]acked{},
 	}
-	if c.source == costly || cfg.Billed {
+	if c.source == BilledAPI || cfg.Billed {
 		c.pace = b.deps.Pace
 	}
 	b.cars[cfg.Name] = c

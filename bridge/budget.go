@@ -24,7 +24,7 @@ func (c *car) paced(now time.Time) Pace {
 		return Pace{}
 	}
 	p := c.pace(now)
-	if c.source != costly {
+	if c.source != BilledAPI {
 		p.Read = 0
 	}
 	if !c.cfg.Billed {

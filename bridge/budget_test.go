@@ -124,12 +124,12 @@ func TestRaisingWaitsForTheBudget(t *testing.T) {
 // read less often.
 func TestOtherWaysAreFree(t *testing.T) {
 	at := time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
-	c := &car{source: costly, cfg: CarConfig{Billed: true}, pace: func(time.Time) Pace { return Pace{Read: time.Hour, Wait: time.Minute} }}
+	c := &car{source: BilledAPI, cfg: CarConfig{Billed: true}, pace: func(time.Time) Pace { return Pace{Read: time.Hour, Wait: time.Minute} }}
 	for _, row := range []struct {
 		source string
 		billed bool
 		want   Pace
-	}{{costly, true, Pace{time.Hour, time.Minute}}, {costly, false, Pace{Read: time.Hour}}, {"telemetry", true, Pace{Wait: time.Minute}}, {"ble", false, Pace{}}} {
+	}{{BilledAPI, true, Pace{time.Hour, time.Minute}}, {BilledAPI, false, Pace{Read: time.Hour}}, {"telemetry", true, Pace{Wait: time.Minute}}, {"ble", false, Pace{}}} {
 		if c.source, c.cfg.Billed = row.source, row.billed; c.paced(at) != row.want {
 			t.Errorf("read by %s, commands billed %v: %+v, want %+v", row.source, row.billed, c.paced(at), row.want)
 		}

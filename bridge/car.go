@@ -88,9 +88,9 @@ type resend struct {
 	begun time.Time // when the start was told, where each thing is told by itself
 }
 
-// costly is the source whose full reads Tesla bills; nearby the one that Tesla has no part in.
+// BilledAPI is the API, and the source, whose calls Tesla bills; nearby the one that Tesla has no part in.
 const (
-	costly = "fleet"
+	BilledAPI = "fleet"
 	nearby = "ble"
 )
 

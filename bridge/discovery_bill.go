@@ -3,7 +3,7 @@ package bridge
 // haBill are the entities that say what the month has cost, where calls cost money. Home Assistant takes no state class but
 // total for money; what is left is none that could be summed up.
 func haBill(c Config) []haComponent {
-	if c.API != costly {
+	if c.API != BilledAPI {
 		return nil
 	}
 	all := []haComponent{{

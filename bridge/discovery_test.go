@@ -48,7 +48,7 @@ func haVariants() map[string]struct {
 		"other names": edit(func(c *Config, _ *device) {
 			c.BaseTopic, c.ClientID, c.DiscoveryPrefix = "cars/tesla", "bridge #2/é", "ha/discovery"
 		}),
-		"billed":     edit(func(c *Config, _ *device) { c.API, c.Budget = costly, true }),
+		"billed":     edit(func(c *Config, _ *device) { c.API, c.Budget = BilledAPI, true }),
 		"no version": edit(func(c *Config, _ *device) { c.Version = "" }),
 	}
 }

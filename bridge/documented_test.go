@@ -254,7 +254,7 @@ func TestDocumentedEntities(t *testing.T) {
 		}
 	}
 	billed := haTestConfig()
-	billed.API, billed.Budget = costly, true
+	billed.API, billed.Budget = BilledAPI, true
 	_, payload := bridgeDiscovery(billed)
 	for key, c := range components(t, payload) {
 		row("bridge", key, c)

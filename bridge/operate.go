@@ -291,7 +291,7 @@ func (c *car) startSeen(read tesla.ChargeState, now time.Time) {
 // startWindow is within which the start of a charge must be seen. Where reads cost nothing is read after ON but by the polls,
 // the first of which may still show the car starting.
 func (c *car) startWindow(now time.Time) time.Duration {
-	if c.source == costly {
+	if c.source == BilledAPI {
 		return resendWindow + 2*max(c.cfg.Poll.Online, c.cfg.Poll.Charging, c.paced(now).Read)
 	}
 	return resendWindow
@@ -299,7 +299,7 @@ func (c *car) startWindow(now time.Time) time.Duration {
 
 // readSoon asks for a read after a command, where reads are free.
 func (c *car) readSoon(now time.Time) {
-	if c.source == costly {
+	if c.source == BilledAPI {
 		return
 	}
 	if at := now.Add(readAfterOK); c.extraRead.IsZero() || at.Before(c.extraRead) {

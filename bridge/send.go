@@ -136,7 +136,7 @@ func (c *car) unread(p *pending, now time.Time) op {
 // dear tells that reading the car for p would cost more than sending p does, and that nothing is lost by sending it. Starting
 // and stopping are judged by a read all the same: they are rare, and a stop on a journey strands.
 func (c *car) dear(p *pending) bool {
-	return c.source == costly && (p.req.thing == tesla.ChargeAmps || p.req.thing == tesla.ChargeLimit)
+	return c.source == BilledAPI && (p.req.thing == tesla.ChargeAmps || p.req.thing == tesla.ChargeLimit)
 }
 
 // standsStill tells that the car has acknowledged p's value, and that its next read, which may tell otherwise, is not overdue.

@@ -31,7 +31,7 @@ Options:
 `
 
 // roads are the ways to the cars that can be shown.
-var roads = []string{"owner", "fleet", "telemetry"}
+var roads = []string{"owner", "fleet", "ble", "telemetry"}
 
 // options are the command line's.
 type options struct {
@@ -71,7 +71,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	flags.SetOutput(stderr)
 	flags.IntVar(&o.port, "port", 1883, "TCP port of the broker on 127.0.0.1; 0 for any free one")
 	flags.Float64Var(&o.speed, "speed", 1, "how much faster the cars charge, 1 to 1000; the bridge's own times stay")
-	flags.StringVar(&o.road, "road", "owner", "how the cars are reached: owner; fleet, with signed commands and a budget; or telemetry, which they\nstream to the broker")
+	flags.StringVar(&o.road, "road", "owner", "how the cars are reached: owner; fleet, with signed commands and a budget; ble, by the messages of\nBluetooth, without a radio; or telemetry, which they stream to the broker")
 	fault := flags.String("fault", "", "let Tesla misbehave, see the names below")
 	flags.TextVar(&o.level, "log", slog.LevelWarn, "level of the log on stderr: debug, info, warn, error")
 	flags.Usage = func() {

@@ -17,7 +17,7 @@ func TestWrongCommandLine(t *testing.T) {
 		{"no speed", "-speed 0", "not between"},
 		{"NaN", "-speed NaN", "not between"},
 		{"no such fault", "-fault nonsense", "-help"},
-		{"no such road", "-road air", "none of owner, fleet, telemetry"},
+		{"no such road", "-road air", "none of owner, fleet, ble, telemetry"},
 		{"no such flag", "-nonsense", "nonsense"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

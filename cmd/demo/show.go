@@ -84,6 +84,11 @@ func show(ctx context.Context, o options, stdout, stderr io.Writer) (err error) 
 			return err
 		}
 		defer w.fleet.close(&err)
+	case "ble":
+		if w.near, err = openNear(dir, log, charging, sleeping); err != nil {
+			return err
+		}
+		defer w.near.close()
 	case "telemetry":
 		w.feed = telemetry.NewFeed(telemetryTopic, []string{chargingVIN, sleepingVIN}, time.Minute)
 		done := make(chan struct{})
@@ -130,6 +135,7 @@ type world struct {
 	road   string
 	source *auth.Source
 	fleet  *fleet          // nil on another road
+	near   *near           // nil on another road
 	feed   *telemetry.Feed // nil if nothing is streamed
 	memory bridge.Memory
 	listed func() // called when the cars are known
@@ -174,6 +180,10 @@ func serve(ctx context.Context, w world) error {
 	if w.fleet != nil {
 		deps.Usage, deps.Pace = w.fleet.usage, w.fleet.pace
 	}
+	if w.near != nil {
+		deps.Account = w.near
+		deps.Auth = func() (string, any) { s := auth.Status{State: "not_needed"}; return s.State, s }
+	}
 	b = bridge.New(cfg, deps)
 	online, hangUp := context.WithCancel(context.WithoutCancel(ctx))
 	defer hangUp()
@@ -187,8 +197,11 @@ func serve(ctx context.Context, w world) error {
 // settings are the product's defaults with shorter intervals, so that there is something to see.
 func settings(road string) bridge.Config {
 	api := "owner" // which also commands what streams
-	if road == "fleet" {
+	switch road {
+	case "fleet":
 		api = road
+	case "ble":
+		api = bridge.NoAPI
 	}
 	car := bridge.CarConfig{
 		Source: road, Billed: api == "fleet",

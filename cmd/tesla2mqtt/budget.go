@@ -11,12 +11,9 @@ import (
 	"tesla2mqtt/tesla/meter"
 )
 
-// billedAPI is the API whose calls cost money.
-const billedAPI = "fleet"
-
 // openMeter joins the client and what counts its calls, where they cost money.
 func (w *ways) openMeter(log *slog.Logger) error {
-	if w.c.Tesla.API != billedAPI {
+	if w.c.Tesla.API != bridge.BilledAPI {
 		return nil
 	}
 	m, err := w.c.meter(func() int { return int(w.paying.Load()) })
@@ -38,7 +35,7 @@ func (c *Config) meter(cars func() int) (*meter.Meter, error) {
 func (w *ways) share(cars []tesla.Vehicle) {
 	n := 0
 	for _, car := range served(w.c, cars) {
-		if settings, _ := w.c.settings(car.VIN); w.c.source(settings) == billedAPI {
+		if settings, _ := w.c.settings(car.VIN); w.c.source(settings) == bridge.BilledAPI {
 			n++
 		}
 	}
@@ -74,7 +71,7 @@ func (w *ways) usage() (u spending) {
 
 // budget says what the month has cost, and what is held back to save money.
 func (k *checkup) budget(usable bool) {
-	if k.config.Tesla.API != billedAPI {
+	if k.config.Tesla.API != bridge.BilledAPI {
 		return
 	}
 	k.begin("budget")

@@ -36,7 +36,7 @@ func (c *Config) bridgeConfig(version, commit string) bridge.Config {
 	out := bridge.Config{
 		BaseTopic: c.MQTT.BaseTopic, ClientID: c.MQTT.ClientID, Scalars: c.MQTT.Scalars,
 		Discovery: c.HomeAssistant.Discovery, DiscoveryPrefix: c.HomeAssistant.Prefix,
-		API: c.api(), Budget: c.Tesla.API == billedAPI && c.Tesla.MonthlyBudget > 0, Version: version, Commit: commit,
+		API: c.api(), Budget: c.Tesla.API == bridge.BilledAPI && c.Tesla.MonthlyBudget > 0, Version: version, Commit: commit,
 		Cars: map[string]bridge.CarConfig{}, AllCars: len(c.Vehicles) == 0, Default: c.car(c.newVehicle()),
 	}
 	for _, v := range c.Vehicles {
@@ -47,7 +47,7 @@ func (c *Config) bridgeConfig(version, commit string) bridge.Config {
 
 func (c *Config) car(v vehicle) bridge.CarConfig {
 	return bridge.CarConfig{
-		Name: v.Name, Poll: v.Poll, ReadOnly: v.Write == "none", Source: c.source(v), Billed: c.Tesla.API == billedAPI && v.Write != "ble",
+		Name: v.Name, Poll: v.Poll, ReadOnly: v.Write == "none", Source: c.source(v), Billed: c.Tesla.API == bridge.BilledAPI && v.Write != "ble",
 		Commands: bridge.Commands{
 			Enabled: c.Commands.Enabled, Wake: v.Commands.Wake == "auto", TTL: c.Commands.TTL,
 			ChargePort: c.Commands.ChargePort, FastCharging: c.Commands.FastCharging, Amps: v.Commands.Amps,
