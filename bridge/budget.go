@@ -86,10 +86,10 @@ func (c *car) acknowledged(p *pending, now time.Time) (age time.Duration, stands
 	return now.Sub(a.at), true
 }
 
-// doneJustNow answers, where requests cost money, an ON or OFF that the car has acknowledged: its answer counts for as long as
-// a read of it would.
+// doneJustNow answers, where requests cost money, an ON that the car has acknowledged: its answer counts for as long as a read
+// of it would. An OFF is never done without looking.
 func (c *car) doneJustNow(p *pending, now time.Time) (verdict, bool) {
-	if !c.cfg.Billed || p.req.thing != tesla.Charging {
+	if !c.cfg.Billed || p.req.thing != tesla.Charging || p.value != tesla.On {
 		return verdict{}, false
 	}
 	age, stands := c.acknowledged(p, now)

@@ -91,7 +91,7 @@ type resend struct {
 // BilledAPI is the API, and the source, whose calls Tesla bills; nearby the one that Tesla has no part in.
 const (
 	BilledAPI = "fleet"
-	nearby = "ble"
+	nearby    = "ble"
 )
 
 const (
