@@ -54,12 +54,7 @@ func show(ctx context.Context, o options, stdout, stderr io.Writer) (err error) 
 	print.intro(url)
 	broker.Subscribe("#", print.message)
 
-	cars := &sim.Tesla{Speed: o.speed, ExpiresIn: tokenLife(o.faults), Fleet: theirFleet(o.road)}
-	young := o.road == "fleet" // and so in need of signed commands
-	charging := cars.Add(sim.Car{VIN: chargingVIN, Name: "Charging car", Level: 42, PluggedIn: true, Phases: 3, MaxAmps: 16, Amps: 13,
-		SignedCommands: young, Unpaired: young})
-	sleeping := cars.Add(sim.Car{VIN: sleepingVIN, Name: "Sleeping car", Level: 70, PluggedIn: true, Stopped: true, Asleep: true,
-		SignedCommands: young, Unpaired: young})
+	cars, charging, sleeping := simulated(o)
 	source, err := logIn(ctx, cars, dir, ourFleet(o.road), log)
 	if err != nil {
 		return err
@@ -96,6 +91,17 @@ func show(ctx context.Context, o options, stdout, stderr io.Writer) (err error) 
 		defer func() { <-done }()
 	}
 	return serve(ctx, w)
+}
+
+// simulated is the account with its two cars, as the road needs them.
+func simulated(o options) (cars *sim.Tesla, charging, sleeping *sim.CarHandle) {
+	cars = &sim.Tesla{Speed: o.speed, ExpiresIn: tokenLife(o.faults), Fleet: theirFleet(o.road)}
+	young := o.road == "fleet" // and so in need of signed commands
+	charging = cars.Add(sim.Car{VIN: chargingVIN, Name: "Charging car", Level: 42, PluggedIn: true, Phases: 3, MaxAmps: 16, Amps: 13,
+		SignedCommands: young, Unpaired: young})
+	sleeping = cars.Add(sim.Car{VIN: sleepingVIN, Name: "Sleeping car", Level: 70, PluggedIn: true, Stopped: true, Asleep: true,
+		SignedCommands: young, Unpaired: young})
+	return cars, charging, sleeping
 }
 
 // tokenLife is short if a fault of the token's renewal is to be seen.
