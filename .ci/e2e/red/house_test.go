@@ -16,7 +16,8 @@ const meterEvery = 10 * time.Second
 
 // house has a roof, a load and a meter, which sees the car too.
 type house struct {
-	w *world
+	w       *world
+	evening float64 // the minute from which on there is no sun
 
 	mu     sync.Mutex
 	spare  func(minute float64) float64 // W that the roof gives and the house does not need
@@ -32,8 +33,14 @@ type sample struct {
 }
 
 // live lets the house live from a minute of the day on, until the end of the test.
-func (w *world) live(from float64, spare func(minute float64) float64) *house {
-	h := &house{w: w, spare: spare, began: time.Now().Add(-w.scaled(time.Duration(from * float64(time.Minute))))}
+func (w *world) live(morning, evening float64, spare func(minute float64) float64) *house {
+	h := &house{w: w, evening: evening, began: time.Now().Add(-w.scaled(time.Duration(morning * float64(time.Minute))))}
+	h.spare = func(minute float64) float64 {
+		if minute >= evening {
+			return min(0, spare(minute))
+		}
+		return spare(minute)
+	}
 	stop, done := make(chan struct{}), make(chan struct{})
 	ticker := time.NewTicker(w.scaled(meterEvery))
 	go func() {
