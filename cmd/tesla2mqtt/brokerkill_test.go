@@ -25,6 +25,7 @@ const killsEach = 20
 // TestMosquittoKilledUnderCommands: real brokers die and come back, half of them without memory, while commands stream.
 // Invariants 2, 6 and 7, by count. BROKER_TEST_KILLS sets how many times, BROKER_TEST_SEED the instants.
 func TestMosquittoKilledUnderCommands(t *testing.T) {
+	t.Parallel()
 	kills := draw.Count(t, "BROKER_TEST_KILLS", 4)
 	seed := draw.Seed(t, "BROKER_TEST_SEED")
 	pairs := max(2, (kills+killsEach-1)/killsEach)

@@ -138,6 +138,7 @@ topic read homeassistant/status
 
 // TestCheckBesideTheBridge: with TLS on both sides and access rules, while the bridge runs. It must not notice.
 func TestCheckBesideTheBridge(t *testing.T) {
+	t.Parallel()
 	f := newFortress(t, fortressRules)
 	p := f.start(t)
 	c, err := loadConfig(p.config, func(string) string { return "" })
@@ -262,6 +263,7 @@ func TestCheckStops(t *testing.T) {
 
 // TestWrittenTopics: check asks about exactly the topics that the real bridge writes.
 func TestWrittenTopics(t *testing.T) {
+	t.Parallel()
 	p := newProcess(t)
 	p.logIn()
 	p.start()

@@ -78,6 +78,7 @@ func troubles() []trouble {
 // TestCampaignDisk: the state folder cannot be written while the token is renewed. It stays in memory, nobody else may spend
 // the old one, health and log say so; the bridge goes on serving, and saves once it can: then a kill -9 costs nothing.
 func TestCampaignDisk(t *testing.T) {
+	t.Parallel()
 	rounds, long, random := drawn(t, 1)
 	for _, d := range troubles() {
 		random := rand.New(rand.NewPCG(random.Uint64(), 0))
@@ -127,6 +128,7 @@ func TestCampaignDisk(t *testing.T) {
 // TestCampaignDiskAtTheStart: with such a folder it does not start: the login could be lost at the first renewal. It says
 // what to do, and starts when that is done.
 func TestCampaignDiskAtTheStart(t *testing.T) {
+	t.Parallel()
 	for _, d := range troubles() {
 		t.Run(d.name, func(t *testing.T) {
 			h := newLightHousehold(t)

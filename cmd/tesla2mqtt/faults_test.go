@@ -29,6 +29,7 @@ const (
 // TestFaults draws Tesla's faults at random while commands and reads go on, and takes each away again: the bridge must
 // recover by itself. FAULTS_TEST_COUNT sets how many, FAULTS_TEST_SEED which.
 func TestFaults(t *testing.T) {
+	t.Parallel()
 	count := draw.Count(t, "FAULTS_TEST_COUNT", 60)
 	seed := draw.Seed(t, "FAULTS_TEST_SEED")
 	total := &trials{worst: map[string]time.Duration{}}

@@ -64,6 +64,7 @@ func asked(t *testing.T, config string, words ...string) (int, string) {
 
 // TestHealthcheckOfAProcess: before, while and after the real bridge runs.
 func TestHealthcheckOfAProcess(t *testing.T) {
+	t.Parallel()
 	p := newProcess(t)
 	want := func(code int, text string) {
 		t.Helper()

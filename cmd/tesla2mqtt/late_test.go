@@ -16,6 +16,7 @@ import (
 // TestCampaignLate: what the bridge needs comes after it. It stays up and says what is missing, and serves soon after that
 // is there, without a restart.
 func TestCampaignLate(t *testing.T) {
+	t.Parallel()
 	rounds, long, random := drawn(t, 1)
 	for _, row := range []struct {
 		name                 string

@@ -60,6 +60,7 @@ var mistakes = []mistake{
 // TestCampaignMistakes makes each against a real Mosquitto: the log says in words what to do, with the key that does it;
 // it goes on trying; and after the mistake is mended on the broker's side it connects without a restart.
 func TestCampaignMistakes(t *testing.T) {
+	t.Parallel()
 	if _, err := exec.LookPath("mosquitto_passwd"); err != nil {
 		t.Skip("mosquitto_passwd is not installed")
 	}

@@ -138,6 +138,7 @@ func (g *guarded) runExample() *process {
 // TestMosquittoExample: with the access rules that we recommend, all that the bridge says arrives, Home Assistant can
 // command it, and neither can speak for the other.
 func TestMosquittoExample(t *testing.T) {
+	t.Parallel()
 	g := startGuarded(t)
 	root, all := g.join("root", "#")
 	ha, shown := g.join("homeassistant", "#")

@@ -95,6 +95,7 @@ func (p *process) says(topic string) string { return p.broker.Retained()["tesla2
 
 // TestRunAsAProcess: login, run, a command, kill -9, run again, SIGTERM; and no secret in any of it.
 func TestRunAsAProcess(t *testing.T) {
+	t.Parallel()
 	p := newProcess(t)
 	p.logIn()
 	p.start()

@@ -16,6 +16,7 @@ import (
 // TestCampaignTwins: two bridges with one client id, or with one base topic. The older one steps back; of one stream of
 // commands each is carried out once, by one of them; the broker sees no storm; and when one goes, the other is well again.
 func TestCampaignTwins(t *testing.T) {
+	t.Parallel()
 	rounds, long, random := drawn(t, 1)
 	watch := 5 * time.Second
 	if long {
