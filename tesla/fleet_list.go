@@ -39,7 +39,10 @@ func (c *Client) pages(ctx context.Context) ([]Vehicle, error) {
 			break
 		}
 	}
-	return all, c.standing(ctx, all)
+	if err := c.standing(ctx, all); err != nil {
+		return nil, err
+	}
+	return all, nil
 }
 
 // more tells whether another page follows this one of so many entries: Tesla's word is believed, and a full page where it gives none.
