@@ -242,7 +242,7 @@ func (c *Client) send(ctx context.Context, class class, method, to string, body 
 	data, err := io.ReadAll(io.LimitReader(resp.Body, limit+1))
 	if resp.StatusCode != http.StatusOK {
 		// Half an error page still tells its status.
-		return got, statusError(resp, data[:min(len(data), maxBody)], post)
+		return got, statusError(resp, data[:min(len(data), maxBody)], class, post)
 	}
 	if err == nil && int64(len(data)) > limit {
 		err = fmt.Errorf("the answer is longer than %d MiB", limit>>20)
