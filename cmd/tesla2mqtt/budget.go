@@ -31,6 +31,11 @@ func (c *Config) meter(cars func() int) (*meter.Meter, error) {
 	return meter.Open(c.StateDir, meter.Options{Budget: c.Tesla.MonthlyBudget, Every: c.Poll.Charging, Cars: cars})
 }
 
+// readsCost tells whether a full read of a car by a subcommand costs money. None of them hears a stream, so they ask the API.
+func (c *Config) readsCost(v vehicle) bool {
+	return c.Tesla.API == bridge.BilledAPI && v.clouded() && v.Read != "ble"
+}
+
 // share notes how many cars are read by the API, and so share the money.
 func (w *ways) share(cars []tesla.Vehicle) {
 	n := 0
