@@ -124,7 +124,9 @@ func applyAmps(ctx context.Context, car operated, amps int, talk io.Writer) (int
 		if err := wait(ctx, secondTry); err != nil {
 			return 0, err
 		}
-		sent = order(ctx, car, command)
+		if sent = order(ctx, car, command); sent != nil && !tesla.MayHaveSucceeded(sent) {
+			return 0, fmt.Errorf("%w; the first of the two sends that low currents need was taken, so the car is at %d A", sent, lowAmps)
+		}
 	}
 	if sent != nil && !tesla.MayHaveSucceeded(sent) {
 		return 0, sent

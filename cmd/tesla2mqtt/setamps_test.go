@@ -189,6 +189,24 @@ func TestReadsCost(t *testing.T) {
 	}
 }
 
+// TestApplyAmpsHalfway: of the two sends that low currents need the second is refused, so the car is where neither was meant to leave it.
+func TestApplyAmpsHalfway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := new(sim.Tesla)
+		handle := s.Add(sim.Car{Amps: 12})
+		_, car := simulated(t, s)
+		time.AfterFunc(2*time.Second, func() {
+			if err := s.Fault("403-exceeded-limit", sim.On("command")); err != nil {
+				t.Error(err)
+			}
+		})
+		_, err := applyAmps(t.Context(), operated{car, car, readBack}, 3, new(strings.Builder))
+		if !errors.Is(err, tesla.ErrBudget) || !strings.Contains(err.Error(), "so the car is at 5 A") || handle.Amps() != 5 {
+			t.Errorf("%v, and the car is at %d A", err, handle.Amps())
+		}
+	})
+}
+
 func TestApplyAmpsStopped(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := new(sim.Tesla)
