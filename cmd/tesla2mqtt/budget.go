@@ -107,6 +107,10 @@ func judgeBudget(r meter.Report) []finding {
 		spent.Message += "; tesla.monthly_budget_usd sets no limit"
 	}
 	all := []finding{spent}
+	if n := r.Signals.Count; n > 0 {
+		all = append(all, finding{Name: "streamed", Status: statusOK, Message: fmt.Sprintf("%s came here in %s, for %s USD; that is beside the budget",
+			counted(int(n), "signal"), r.Month, r.Signals.Spent)})
+	}
 	if len(r.Throttled) > 0 {
 		all = append(all, finding{Name: "held back", Status: statusWarn, Message: "to save money, " + strings.Join(r.Throttled, "; "),
 			Fix: "wait for the next month, or raise tesla.monthly_budget_usd"})

@@ -118,6 +118,46 @@ func TestJudgeBudget(t *testing.T) {
 	}
 }
 
+// TestSignalsAreTold: what a car streams is on Tesla's bill too, and so on ours, after a crash as well.
+func TestSignalsAreTold(t *testing.T) {
+	inFleet(t, "eu", "eu", func(w *whole) {
+		w.yaml += "\n" + fmt.Sprintf(streamedCar, "auto")
+		w.logIn()
+		w.start()
+		stream := w.car.Stream()
+		w.flow(stream, 11*time.Minute, true)
+		var said struct {
+			Usage struct{ Bill meterBill }
+		}
+		if err := json.Unmarshal([]byte(w.broker.Retained()["tesla2mqtt/bridge/health"]), &said); err != nil {
+			t.Fatal(err)
+		}
+		told := said.Usage.Bill
+		if n := told.Signals.Count; n < 50 || told.Signals.USD != math.Round(float64(n)/150_000*1e6-0.5)/1e6 || told.Spent > 0.01 {
+			t.Errorf("got %+v", told)
+		}
+		m, err := meter.Open(w.config().StateDir, meter.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r := m.Report(); r.Signals.Count != told.Signals.Count {
+			t.Errorf("another process knows of %d, not %d", r.Signals.Count, told.Signals.Count)
+		}
+		if f := judgeBudget(m.Report())[1]; f.Name != "streamed" || !strings.HasPrefix(f.Message, fmt.Sprint(told.Signals.Count, " signals came here in ")) {
+			t.Errorf("check says %+v", f)
+		}
+	})
+}
+
+// meterBill is what bridge/health says of the month.
+type meterBill struct {
+	Spent   float64 `json:"spent_usd"`
+	Signals struct {
+		Count int64
+		USD   float64
+	}
+}
+
 // TestInvariant8Signed: signed commands, with the messages that make a session, are counted as Tesla bills them. What is too dear is
 // refused as such, and lowering and OFF are not.
 func TestInvariant8Signed(t *testing.T) {
