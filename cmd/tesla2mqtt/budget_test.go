@@ -102,6 +102,28 @@ func TestBudgetOfADay(t *testing.T) {
 	})
 }
 
+// TestWhatIsBilled: by the settings of a car, whether its reads and its commands wait for the budget.
+func TestWhatIsBilled(t *testing.T) {
+	for _, row := range []struct {
+		api, read, write string
+		source           string
+		billed           bool
+	}{
+		{"fleet", "api", "auto", "fleet", true}, {"fleet", "api", "rest", "fleet", true}, {"fleet", "telemetry", "auto", "telemetry", true},
+		{"fleet", "ble", "api", "ble", true}, {"fleet", "api", "ble", "fleet", false}, {"fleet", "ble", "ble", "ble", false},
+		{"fleet", "ble", "auto", "ble", false}, // which is by Bluetooth too
+		{"owner", "api", "auto", "owner", false},
+	} {
+		c := defaults()
+		c.Tesla.API = row.api
+		v := c.newVehicle()
+		v.Read, v.Write = row.read, row.write
+		if got := c.car(v); got.Source != row.source || got.Billed != row.billed {
+			t.Errorf("%+v: read by %s, billed %t", row, got.Source, got.Billed)
+		}
+	}
+}
+
 func TestJudgeBudget(t *testing.T) {
 	left := 2 * meter.Dollar
 	r := meter.Report{Month: "2026-11", Spent: 8 * meter.Dollar, Budget: 10 * meter.Dollar, Left: &left, Reads: meter.Cost{Count: 4000}, Commands: meter.Cost{Count: 1}}
