@@ -36,15 +36,17 @@ func (c *Config) readsCost(v vehicle) bool {
 	return c.Tesla.API == bridge.BilledAPI && v.clouded() && v.Read != "ble"
 }
 
-// share notes how many cars are read by the API, and so share the money.
-func (w *ways) share(cars []tesla.Vehicle) {
-	n := 0
-	for _, car := range served(w.c, cars) {
-		if settings, _ := w.c.settings(car.VIN); w.c.source(settings) == bridge.BilledAPI {
+// share notes how many cars share the money.
+func (w *ways) share(cars []tesla.Vehicle) { w.paying.Store(int32(w.c.paying(cars))) }
+
+// paying tells how many of the account's cars are read by the API, and so share the money.
+func (c *Config) paying(cars []tesla.Vehicle) (n int) {
+	for _, car := range served(c, cars) {
+		if settings, _ := c.settings(car.VIN); c.source(settings) == bridge.BilledAPI {
 			n++
 		}
 	}
-	w.paying.Store(int32(n))
+	return n
 }
 
 // pace is what the budget asks of the bridge, nil where nothing costs money.
@@ -74,8 +76,8 @@ func (w *ways) usage() (u spending) {
 	return u
 }
 
-// budget says what the month has cost, and what is held back to save money.
-func (k *checkup) budget(usable bool) {
+// budget says what the month has cost, and what is held back to save money, of the cars with these VINs.
+func (k *checkup) budget(usable bool, vins []string) {
 	if k.config.Tesla.API != bridge.BilledAPI {
 		return
 	}
@@ -84,7 +86,11 @@ func (k *checkup) budget(usable bool) {
 		k.untried("spent", "the state folder cannot be used")
 		return
 	}
-	m, err := k.config.meter(nil)
+	var cars []tesla.Vehicle
+	for _, vin := range vins {
+		cars = append(cars, tesla.Vehicle{VIN: vin})
+	}
+	m, err := k.config.meter(func() int { return k.config.paying(cars) })
 	if err != nil {
 		k.fail("spent", err.Error(), "")
 		return

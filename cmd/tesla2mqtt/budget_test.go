@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/teslamotors/vehicle-command/pkg/protocol/protobuf/keys"
@@ -122,6 +123,33 @@ func TestWhatIsBilled(t *testing.T) {
 			t.Errorf("%+v: read by %s, billed %t", row, got.Source, got.Billed)
 		}
 	}
+}
+
+// TestSharedMoneyIsSaid: check and fleet status say of several cars what the bridge says, whose reads are further apart than one's. Fake
+// time begins on the first of January.
+func TestSharedMoneyIsSaid(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := fleetDefaults()
+		c.Tesla.API, c.StateDir = "fleet", t.TempDir()
+		near := c.newVehicle()
+		near.VIN, near.Read = "C", "ble"
+		for _, row := range []struct {
+			named []vehicle
+			vins  []string
+			every string
+		}{{nil, []string{"A"}, "7m26s"}, {nil, []string{"A", "B"}, "14m53s"}, {[]vehicle{{VIN: "A", Read: "api"}, near}, []string{"A", "B", "C"}, "7m26s"}} {
+			c.Vehicles = row.named
+			k := &checkup{config: c}
+			k.budget(true, row.vins)
+			want := "to save money, a car is read each " + row.every + " instead of 5m0s"
+			if len(k.found) != 2 || k.found[1].Message != want {
+				t.Errorf("%v: got %+v, want %s", row.vins, k.found, want)
+			}
+		}
+		if r, err := c.bill(2); err != nil || fmt.Sprint(r.Throttled) != "[a car is read each 14m53s instead of 5m0s]" {
+			t.Errorf("fleet status says %q, %v", r.Throttled, err)
+		}
+	})
 }
 
 func TestJudgeBudget(t *testing.T) {
