@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"text/tabwriter"
@@ -67,7 +68,9 @@ func (a *app) fleetStatus(ctx context.Context, cmd *cli.Command) (err error) {
 		s.Registration = registered(ctx, c, partner, domain)
 		err = s.Registration.err
 	}
-	if err != nil {
+	if errors.Is(err, errNoSecret) { // it may have been moved away, as only a login and a registration need it
+		s.Registration.err = err
+	} else if err != nil {
 		trouble(err)
 	}
 	if unlisted != nil {
@@ -115,7 +118,11 @@ func (s standing) print(out io.Writer) error {
 	if s.Key.Public != "" {
 		there = s.Key.File
 	}
-	fmt.Fprintf(out, "key           %s\nregistration  %s\n", there, s.Registration.words())
+	registration := s.Registration.words()
+	if errors.Is(s.Registration.err, errNoSecret) {
+		registration = "not asked: that takes the client secret"
+	}
+	fmt.Fprintf(out, "key           %s\nregistration  %s\n", there, registration)
 	for _, f := range judgeBudget(s.Bill) {
 		fmt.Fprintf(out, "this month    %s\n", f.Message)
 	}
