@@ -49,6 +49,7 @@ type car struct {
 	lastSent   time.Time                 // when any command was last sent
 	acked      map[tesla.Thing]acked     // the set points the car acknowledged last
 	sentOf     map[tesla.Thing]time.Time // when each thing was last sent
+	marked     mark                      // before the command in flight
 	judged     map[attempt]bool          // what was answered by a read, since the car last changed
 	abort      func()                    // ends the read that runs
 	resend     *resend                   // amps to be sent once more when charging has begun

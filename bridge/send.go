@@ -242,6 +242,7 @@ func (c *car) send(ctx context.Context, p *pending, now time.Time) bool {
 		p.below5 = p.value < 5 && c.doc.ChargeAmps != nil && *c.doc.ChargeAmps >= 5
 	}
 	ctx = c.worth(p.within(ctx), p)
+	c.markBefore(p.req.thing)
 	p.sentAt, c.lastSent, c.sentOf[p.req.thing] = now, now, now
 	if p.req.thing == tesla.ChargeAmps {
 		c.lastAmps = now
@@ -252,8 +253,11 @@ func (c *car) send(ctx context.Context, p *pending, now time.Time) bool {
 
 // sent takes the outcome of a command.
 func (c *car) sent(p *pending, o outcome, now time.Time) {
-	if errors.Is(o.err, tesla.ErrOwnBudget) && !tesla.MayHaveSucceeded(o.err) {
-		c.resolve(p, p.judge(o), now)
+	if tesla.Unsent(o.err) {
+		c.takeBack(o.command.Thing)
+		v := p.judge(o)
+		c.note(attempt{o.command.Thing, o.command.Value}, v, now)
+		c.resolve(p, v, now)
 		return
 	}
 	c.lastSent = now

@@ -20,6 +20,7 @@ func (c *car) wake(ctx context.Context, p *pending, now time.Time) bool {
 		c.resolve(p, verdict{status: statusRejected, reason: refused.reason, message: refused.message}, now)
 		return false
 	}
+	c.markBefore(tesla.Wake)
 	c.wakes = c.wakes.add(now)
 	// Written before the request: a crash must not let us wake the car more often than promised.
 	c.save(now)
@@ -31,6 +32,10 @@ func (c *car) wake(ctx context.Context, p *pending, now time.Time) bool {
 
 // woke takes the answer to wake_up, which says nothing yet about the car: 10 to 60 seconds are usual.
 func (c *car) woke(p *pending, o outcome, now time.Time) {
+	if tesla.Unsent(o.err) {
+		c.takeBack(tesla.Wake)
+		c.save(now)
+	}
 	if o.err != nil && !tesla.MayHaveSucceeded(o.err) {
 		v := judge(tesla.Wake, 1, o.err)
 		c.note(attempt{p.req.thing, p.value}, v, now)

@@ -59,8 +59,14 @@ func classOf(status int, text string) error {
 	return ErrRefused
 }
 
-// statusError makes the error of an answer that is not 200. post tells that the request was a command.
-func statusError(resp *http.Response, body []byte, post bool) *Error {
+// asleep tells that 503 means so: always to a command, as in Tesla's own library, and to a read if it says so. What is asked of Tesla
+// alone gets it when Tesla is overloaded.
+func (c class) asleep(text string) bool {
+	return c == classCommand || c == classWake || c == classData && strings.Contains(text, "asleep")
+}
+
+// statusError makes the error of an answer that is not 200. post tells that the request may have changed something.
+func statusError(resp *http.Response, body []byte, class class, post bool) *Error {
 	text, html := words(body)
 	e := &Error{Class: classOf(resp.StatusCode, text), Status: resp.StatusCode, Text: text}
 	switch {
@@ -69,7 +75,7 @@ func statusError(resp *http.Response, body []byte, post bool) *Error {
 		e.Class = ErrTemporary
 	case resp.StatusCode >= 300 && resp.StatusCode < 400:
 		e.Text = "it redirects elsewhere, which is not followed"
-	case resp.StatusCode == http.StatusServiceUnavailable && post:
+	case resp.StatusCode == http.StatusServiceUnavailable && !html && class.asleep(text):
 		e.Class = ErrAsleep
 	case resp.StatusCode >= 500 || resp.StatusCode == 499 || resp.StatusCode < 300:
 		e.Uncertain = post

@@ -54,28 +54,29 @@ func NewClient(h *http.Client, base func() string) *Client {
 
 // Vehicles lists the cars of the account; other products (solar, batteries) are left out. The cars are not touched.
 func (c *Client) Vehicles(ctx context.Context) ([]Vehicle, error) {
-	path := "/api/1/products"
 	if c.fleet != nil {
-		path = "/api/1/vehicles"
+		return c.pages(ctx)
 	}
-	response, err := c.call(ctx, classList, http.MethodGet, path, nil)
+	cars, _, err := c.list(ctx, "/api/1/products")
+	return cars, err
+}
+
+// list asks for a list of cars; more tells that there is another page of it.
+func (c *Client) list(ctx context.Context, path string) (cars []Vehicle, more bool, err error) {
+	answer, err := c.ask(ctx, classList, http.MethodGet, path, nil)
 	if err != nil {
-		return nil, fmt.Errorf("list the cars: %w", err)
+		return nil, false, fmt.Errorf("list the cars: %w", err)
 	}
 	var entries []json.RawMessage
-	if json.Unmarshal(response, &entries) != nil {
-		return nil, fmt.Errorf("list the cars: %w", &Error{Class: ErrTemporary, Text: "the answer is not a list"})
+	if json.Unmarshal(answer.Response, &entries) != nil {
+		return nil, false, fmt.Errorf("list the cars: %w", &Error{Class: ErrTemporary, Text: "the answer is not a list"})
 	}
-	var cars []Vehicle
 	for _, entry := range entries {
 		if v, _, ok := decodeVehicle(entry); ok && v.VIN != "" {
 			cars = append(cars, v)
 		}
 	}
-	if c.fleet != nil {
-		return cars, c.standing(ctx, cars)
-	}
-	return cars, nil
+	return cars, answer.more(len(entries)), nil
 }
 
 // State says whether the car is online. It is answered by the cloud and never touches the car. The key is the car's ID, or in
@@ -174,37 +175,43 @@ func verdict(name string, response []byte) error {
 
 // call sends one request and returns the "response" member of its answer.
 func (c *Client) call(ctx context.Context, class class, method, path string, body any) (json.RawMessage, error) {
+	answer, err := c.ask(ctx, class, method, path, body)
+	return answer.Response, err
+}
+
+// ask sends one request.
+func (c *Client) ask(ctx context.Context, class class, method, path string, body any) (answer, error) {
 	if err := c.hold.check(time.Now(), c.Renewed); err != nil && class.expense(ctx) != ExpenseStop { // whoever stops a charge must be heard
-		return nil, err
+		return answer{}, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	base := c.Base()
-	response, err := c.try(ctx, class, method, base, path, body)
+	got, err := c.try(ctx, class, method, base, path, body)
 	if err != nil && c.fleet != nil {
 		if better := c.move(base, err); better != "" { // nothing was done there, so a command is not given twice
-			response, err = c.try(ctx, class, method, better, path, body)
+			got, err = c.try(ctx, class, method, better, path, body)
 		}
 	}
 	if err != nil {
 		c.hold.note(err, time.Now())
-		return nil, err
+		return answer{}, err
 	}
-	return response, nil
+	return got, nil
 }
 
 // try is one request, counted.
-func (c *Client) try(ctx context.Context, class class, method, base, path string, body any) (json.RawMessage, *Error) {
+func (c *Client) try(ctx context.Context, class class, method, base, path string, body any) (answer, *Error) {
 	ctx, bill, refused := c.book(ctx, class.expense(ctx))
 	if refused != nil {
-		return nil, refused
+		return answer{}, refused
 	}
 	c.usage.count(class)
 	limit := int64(maxBody)
 	if class == classList {
 		limit = maxList
 	}
-	response, err := c.send(ctx, method, base+path, body, limit)
+	got, err := c.send(ctx, class, method, base+path, body, limit)
 	bill.settle(err, hosts.FleetRegion(base) != "")
 	if err != nil {
 		if c.fleet != nil {
@@ -212,39 +219,42 @@ func (c *Client) try(ctx context.Context, class class, method, base, path string
 		}
 		c.usage.failed(err)
 	}
-	return response, err
+	return got, err
 }
 
-func (c *Client) send(ctx context.Context, method, to string, body any, limit int64) (json.RawMessage, *Error) {
+// answer is what both APIs put around what they have to say.
+type answer struct {
+	Response   json.RawMessage `json:"response"`
+	Pagination json.RawMessage `json:"pagination"` // of lists in the Fleet API
+}
+
+func (c *Client) send(ctx context.Context, class class, method, to string, body any, limit int64) (got answer, fault *Error) {
 	post := method == http.MethodPost
 	req, err := c.request(ctx, method, to, body)
 	if err != nil {
-		return nil, &Error{Class: ErrTemporary, Text: err.Error(), cause: err, unsent: true}
+		return got, &Error{Class: ErrTemporary, Text: err.Error(), cause: err, unsent: true}
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return nil, transportError(err, post)
+		return got, transportError(err, post)
 	}
 	defer resp.Body.Close()
 	data, err := io.ReadAll(io.LimitReader(resp.Body, limit+1))
 	if resp.StatusCode != http.StatusOK {
 		// Half an error page still tells its status.
-		return nil, statusError(resp, data[:min(len(data), maxBody)], post)
+		return got, statusError(resp, data[:min(len(data), maxBody)], class, post)
 	}
 	if err == nil && int64(len(data)) > limit {
 		err = fmt.Errorf("the answer is longer than %d MiB", limit>>20)
 	}
 	if err != nil {
-		return nil, transportError(err, post)
+		return got, transportError(err, post)
 	}
-	var answer struct {
-		Response json.RawMessage `json:"response"`
-	}
-	if json.Unmarshal(data, &answer) != nil || len(answer.Response) == 0 || string(answer.Response) == "null" {
+	if json.Unmarshal(data, &got) != nil || len(got.Response) == 0 || string(got.Response) == "null" {
 		text, _ := words(data)
-		return nil, &Error{Class: ErrTemporary, Status: resp.StatusCode, Text: "unexpected answer: " + text, Uncertain: post}
+		return answer{}, &Error{Class: ErrTemporary, Status: resp.StatusCode, Text: "unexpected answer: " + text, Uncertain: post}
 	}
-	return answer.Response, nil
+	return got, nil
 }
 
 func (c *Client) request(ctx context.Context, method, to string, body any) (*http.Request, error) {

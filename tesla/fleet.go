@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 
@@ -103,14 +104,16 @@ func (c *Client) standing(ctx context.Context, cars []Vehicle) error {
 
 // learn asks how the cars with these VINs can be commanded.
 func (c *Client) learn(ctx context.Context, vins []string) error {
-	all, err := c.FleetStatus(ctx, vins)
-	if err != nil {
-		return err
-	}
-	c.fleet.mu.Lock()
-	defer c.fleet.mu.Unlock()
-	for _, s := range all {
-		c.fleet.known[s.VIN] = s
+	for some := range slices.Chunk(vins, pageSize) {
+		all, err := c.FleetStatus(ctx, some)
+		if err != nil {
+			return err
+		}
+		c.fleet.mu.Lock()
+		for _, s := range all {
+			c.fleet.known[s.VIN] = s
+		}
+		c.fleet.mu.Unlock()
 	}
 	return nil
 }

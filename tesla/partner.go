@@ -76,9 +76,9 @@ func (p *Partner) PublicKey(ctx context.Context, domain string) ([]byte, error) 
 func (p *Partner) ask(ctx context.Context, method, path string, body any) (json.RawMessage, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	response, err := p.client.try(ctx, classPartner, method, p.client.Base(), path, body)
+	answer, err := p.client.try(ctx, classPartner, method, p.client.Base(), path, body)
 	if err == nil {
-		return response, nil
+		return answer.Response, nil
 	}
 	for _, w := range partnerWords {
 		if err.Status/100 == 4 && strings.Contains(strings.ToLower(err.Text), w.words) {

@@ -32,6 +32,7 @@ func TestPartnerRefusals(t *testing.T) {
 		{412, "Account must be registered in the current region.", tesla.ErrNotRegistered},
 		{403, "Unauthorized missing scopes", tesla.ErrMissingScopes},
 		{500, "Public key download failed", tesla.ErrTemporary},
+		{503, "vehicle is offline or asleep", tesla.ErrTemporary},
 		{422, "something new", tesla.ErrRefused},
 	} {
 		t.Run(row.words, func(t *testing.T) {

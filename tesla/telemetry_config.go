@@ -3,7 +3,6 @@ package tesla
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -51,9 +50,6 @@ type TelemetryStanding struct {
 func (c *Client) ConfigureTelemetry(ctx context.Context, vin, signed string) (skipped string, err error) {
 	body := map[string]any{"vins": []string{vin}, "token": signed}
 	response, err := c.call(ctx, classList, http.MethodPost, "/api/1/vehicles/fleet_telemetry_config_jws", body)
-	if e, ok := errors.AsType[*Error](err); ok && e.Status == http.StatusServiceUnavailable {
-		e.Class, e.Uncertain = ErrTemporary, true // no car is asked, so none can be asleep
-	}
 	if err != nil {
 		return "", fmt.Errorf("configure the telemetry: %w", err)
 	}

@@ -31,15 +31,22 @@ func (c *Config) meter(cars func() int) (*meter.Meter, error) {
 	return meter.Open(c.StateDir, meter.Options{Budget: c.Tesla.MonthlyBudget, Every: c.Poll.Charging, Cars: cars})
 }
 
-// share notes how many cars are read by the API, and so share the money.
-func (w *ways) share(cars []tesla.Vehicle) {
-	n := 0
-	for _, car := range served(w.c, cars) {
-		if settings, _ := w.c.settings(car.VIN); w.c.source(settings) == bridge.BilledAPI {
+// readsCost tells whether a full read of a car by a subcommand costs money. None of them hears a stream, so they ask the API.
+func (c *Config) readsCost(v vehicle) bool {
+	return c.Tesla.API == bridge.BilledAPI && v.clouded() && v.Read != "ble"
+}
+
+// share notes how many cars share the money.
+func (w *ways) share(cars []tesla.Vehicle) { w.paying.Store(int32(w.c.paying(cars))) }
+
+// paying tells how many of the account's cars are read by the API, and so share the money.
+func (c *Config) paying(cars []tesla.Vehicle) (n int) {
+	for _, car := range served(c, cars) {
+		if settings, _ := c.settings(car.VIN); c.source(settings) == bridge.BilledAPI {
 			n++
 		}
 	}
-	w.paying.Store(int32(n))
+	return n
 }
 
 // pace is what the budget asks of the bridge, nil where nothing costs money.
@@ -69,8 +76,8 @@ func (w *ways) usage() (u spending) {
 	return u
 }
 
-// budget says what the month has cost, and what is held back to save money.
-func (k *checkup) budget(usable bool) {
+// budget says what the month has cost, and what is held back to save money, of the cars with these VINs.
+func (k *checkup) budget(usable bool, vins []string) {
 	if k.config.Tesla.API != bridge.BilledAPI {
 		return
 	}
@@ -79,7 +86,11 @@ func (k *checkup) budget(usable bool) {
 		k.untried("spent", "the state folder cannot be used")
 		return
 	}
-	m, err := k.config.meter(nil)
+	var cars []tesla.Vehicle
+	for _, vin := range vins {
+		cars = append(cars, tesla.Vehicle{VIN: vin})
+	}
+	m, err := k.config.meter(func() int { return k.config.paying(cars) })
 	if err != nil {
 		k.fail("spent", err.Error(), "")
 		return
@@ -102,6 +113,10 @@ func judgeBudget(r meter.Report) []finding {
 		spent.Message += "; tesla.monthly_budget_usd sets no limit"
 	}
 	all := []finding{spent}
+	if n := r.Signals.Count; n > 0 {
+		all = append(all, finding{Name: "streamed", Status: statusOK, Message: fmt.Sprintf("%s came here in %s, for %s USD; that is beside the budget",
+			counted(int(n), "signal"), r.Month, r.Signals.Spent)})
+	}
 	if len(r.Throttled) > 0 {
 		all = append(all, finding{Name: "held back", Status: statusWarn, Message: "to save money, " + strings.Join(r.Throttled, "; "),
 			Fix: "wait for the next month, or raise tesla.monthly_budget_usd"})

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/teslamotors/vehicle-command/pkg/protocol/protobuf/keys"
@@ -102,6 +103,55 @@ func TestBudgetOfADay(t *testing.T) {
 	})
 }
 
+// TestWhatIsBilled: by the settings of a car, whether its reads and its commands wait for the budget.
+func TestWhatIsBilled(t *testing.T) {
+	for _, row := range []struct {
+		api, read, write string
+		source           string
+		billed           bool
+	}{
+		{"fleet", "api", "auto", "fleet", true}, {"fleet", "api", "rest", "fleet", true}, {"fleet", "telemetry", "auto", "telemetry", true},
+		{"fleet", "ble", "api", "ble", true}, {"fleet", "api", "ble", "fleet", false}, {"fleet", "ble", "ble", "ble", false},
+		{"fleet", "ble", "auto", "ble", false}, // which is by Bluetooth too
+		{"owner", "api", "auto", "owner", false},
+	} {
+		c := defaults()
+		c.Tesla.API = row.api
+		v := c.newVehicle()
+		v.Read, v.Write = row.read, row.write
+		if got := c.car(v); got.Source != row.source || got.Billed != row.billed {
+			t.Errorf("%+v: read by %s, billed %t", row, got.Source, got.Billed)
+		}
+	}
+}
+
+// TestSharedMoneyIsSaid: check and fleet status say of several cars what the bridge says, whose reads are further apart than one's. Fake
+// time begins on the first of January.
+func TestSharedMoneyIsSaid(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := fleetDefaults()
+		c.Tesla.API, c.StateDir = "fleet", t.TempDir()
+		near := c.newVehicle()
+		near.VIN, near.Read = "C", "ble"
+		for _, row := range []struct {
+			named []vehicle
+			vins  []string
+			every string
+		}{{nil, []string{"A"}, "7m26s"}, {nil, []string{"A", "B"}, "14m53s"}, {[]vehicle{{VIN: "A", Read: "api"}, near}, []string{"A", "B", "C"}, "7m26s"}} {
+			c.Vehicles = row.named
+			k := &checkup{config: c}
+			k.budget(true, row.vins)
+			want := "to save money, a car is read each " + row.every + " instead of 5m0s"
+			if len(k.found) != 2 || k.found[1].Message != want {
+				t.Errorf("%v: got %+v, want %s", row.vins, k.found, want)
+			}
+		}
+		if r, err := c.bill(2); err != nil || fmt.Sprint(r.Throttled) != "[a car is read each 14m53s instead of 5m0s]" {
+			t.Errorf("fleet status says %q, %v", r.Throttled, err)
+		}
+	})
+}
+
 func TestJudgeBudget(t *testing.T) {
 	left := 2 * meter.Dollar
 	r := meter.Report{Month: "2026-11", Spent: 8 * meter.Dollar, Budget: 10 * meter.Dollar, Left: &left, Reads: meter.Cost{Count: 4000}, Commands: meter.Cost{Count: 1}}
@@ -115,6 +165,46 @@ func TestJudgeBudget(t *testing.T) {
 	}
 	if got = judgeBudget(meter.Report{Month: "2026-11"}); len(got) != 1 || !strings.HasSuffix(got[0].Message, "tesla.monthly_budget_usd sets no limit") {
 		t.Errorf("got %+v", got)
+	}
+}
+
+// TestSignalsAreTold: what a car streams is on Tesla's bill too, and so on ours, after a crash as well.
+func TestSignalsAreTold(t *testing.T) {
+	inFleet(t, "eu", "eu", func(w *whole) {
+		w.yaml += "\n" + fmt.Sprintf(streamedCar, "auto")
+		w.logIn()
+		w.start()
+		stream := w.car.Stream()
+		w.flow(stream, 11*time.Minute, true)
+		var said struct {
+			Usage struct{ Bill meterBill }
+		}
+		if err := json.Unmarshal([]byte(w.broker.Retained()["tesla2mqtt/bridge/health"]), &said); err != nil {
+			t.Fatal(err)
+		}
+		told := said.Usage.Bill
+		if n := told.Signals.Count; n < 50 || told.Signals.USD != math.Round(float64(n)/150_000*1e6-0.5)/1e6 || told.Spent > 0.01 {
+			t.Errorf("got %+v", told)
+		}
+		m, err := meter.Open(w.config().StateDir, meter.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r := m.Report(); r.Signals.Count != told.Signals.Count {
+			t.Errorf("another process knows of %d, not %d", r.Signals.Count, told.Signals.Count)
+		}
+		if f := judgeBudget(m.Report())[1]; f.Name != "streamed" || !strings.HasPrefix(f.Message, fmt.Sprint(told.Signals.Count, " signals came here in ")) {
+			t.Errorf("check says %+v", f)
+		}
+	})
+}
+
+// meterBill is what bridge/health says of the month.
+type meterBill struct {
+	Spent   float64 `json:"spent_usd"`
+	Signals struct {
+		Count int64
+		USD   float64
 	}
 }
 

@@ -61,7 +61,7 @@ func (a *app) check(ctx context.Context, cmd *cli.Command) error {
 	k.configuration(cmd.String("config"))
 	usable := k.stateFolder()
 	vins := k.needed(ctx, usable, log)
-	k.budget(usable)
+	k.budget(usable, vins)
 	k.bluetooth(ctx)
 	k.broker(ctx, vins)
 	if ctx.Err() != nil {

@@ -47,7 +47,7 @@ func (c *Config) bridgeConfig(version, commit string) bridge.Config {
 
 func (c *Config) car(v vehicle) bridge.CarConfig {
 	return bridge.CarConfig{
-		Name: v.Name, Poll: v.Poll, ReadOnly: v.Write == "none", Source: c.source(v), Billed: c.Tesla.API == bridge.BilledAPI && v.Write != "ble",
+		Name: v.Name, Poll: v.Poll, ReadOnly: v.Write == "none", Source: c.source(v), Billed: c.Tesla.API == bridge.BilledAPI && !v.toldByRadio(),
 		Commands: bridge.Commands{
 			Enabled: c.Commands.Enabled, Wake: v.Commands.Wake == "auto", TTL: c.Commands.TTL,
 			ChargePort: c.Commands.ChargePort, FastCharging: c.Commands.FastCharging, Amps: v.Commands.Amps,

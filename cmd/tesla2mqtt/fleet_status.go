@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"text/tabwriter"
@@ -58,7 +59,8 @@ func (a *app) fleetStatus(ctx context.Context, cmd *cli.Command) (err error) {
 	} else if s.Key.Public, err = key.PublicPEM(); err != nil {
 		trouble(err)
 	}
-	if s.Bill, err = c.bill(); err != nil {
+	cars, unlisted := client.Vehicles(ctx)
+	if s.Bill, err = c.bill(c.paying(cars)); err != nil {
 		trouble(err)
 	}
 	partner, err := openPartner(ctx, c, source)
@@ -66,11 +68,15 @@ func (a *app) fleetStatus(ctx context.Context, cmd *cli.Command) (err error) {
 		s.Registration = registered(ctx, c, partner, domain)
 		err = s.Registration.err
 	}
-	if err != nil {
+	if errors.Is(err, errNoSecret) { // it may have been moved away, as only a login and a registration need it
+		s.Registration.err = err
+	} else if err != nil {
 		trouble(err)
 	}
-	if s.Cars, err = carStandings(ctx, client); err != nil {
-		trouble(err)
+	if unlisted != nil {
+		trouble(unlisted)
+	} else {
+		s.Cars = carStandings(cars, client)
 	}
 	if cmd.Bool("json") {
 		err = printJSON(a.out, s)
@@ -87,28 +93,24 @@ func (a *app) fleetStatus(ctx context.Context, cmd *cli.Command) (err error) {
 	return faults[last]
 }
 
-// bill is what the month has cost, by the count that all processes share.
-func (c *Config) bill() (meter.Report, error) {
-	m, err := c.meter(nil)
+// bill is what the month has cost, by the count that all processes share, for so many cars.
+func (c *Config) bill(cars int) (meter.Report, error) {
+	m, err := c.meter(func() int { return cars })
 	if err != nil {
 		return meter.Report{}, &configError{fmt.Errorf("state_dir: %w", err)}
 	}
 	return m.Report(), m.Close()
 }
 
-// carStandings asks twice, and no car: for the list, and once about all cars that are in it.
-func carStandings(ctx context.Context, client *tesla.Client) ([]carStanding, error) {
-	cars, err := client.Vehicles(ctx)
-	if err != nil {
-		return nil, err
-	}
+// carStandings is what the list and the question about all its cars have told. No car was asked.
+func carStandings(cars []tesla.Vehicle, client *tesla.Client) []carStanding {
 	list := []carStanding{}
 	for _, car := range cars {
 		s, _ := client.Known(car.VIN)
 		list = append(list, carStanding{VIN: car.VIN, Name: car.Name, Key: s.Key, SignedCommands: s.SignedCommands,
 			Firmware: s.Firmware, Telemetry: s.Telemetry, Keys: s.Keys})
 	}
-	return list, nil
+	return list
 }
 
 func (s standing) print(out io.Writer) error {
@@ -116,7 +118,11 @@ func (s standing) print(out io.Writer) error {
 	if s.Key.Public != "" {
 		there = s.Key.File
 	}
-	fmt.Fprintf(out, "key           %s\nregistration  %s\n", there, s.Registration.words())
+	registration := s.Registration.words()
+	if errors.Is(s.Registration.err, errNoSecret) {
+		registration = "not asked: that takes the client secret"
+	}
+	fmt.Fprintf(out, "key           %s\nregistration  %s\n", there, registration)
 	for _, f := range judgeBudget(s.Bill) {
 		fmt.Fprintf(out, "this month    %s\n", f.Message)
 	}

@@ -47,7 +47,7 @@ func estimate(fields map[string]tesla.TelemetryField) streamEstimate {
 	}
 	signals := daysAMonth * (chargingHours*(charging+idle) + idleHours*idle)
 	const cent = meter.Dollar / 100
-	return streamEstimate{chargingHours, idleHours, signals, (meter.Signals(signals) + cent/2) / cent * cent}
+	return streamEstimate{chargingHours, idleHours, signals, (meter.Signals(int64(signals)) + cent/2) / cent * cent}
 }
 
 // planTelemetry shows what -apply would send.

@@ -43,7 +43,7 @@ func application(ts *testscript.TestScript, _ bool, args []string) {
 		}
 	}
 	of(ts).tesla.Fleet = f
-	yaml := fmt.Sprintf("tesla: {auth_url: %q, api_url: %q, api: fleet, region: eu, client_id: abc-123, redirect_url: %q%s%s}\n",
+	yaml := fmt.Sprintf("tesla: {auth_url: %q, api_url: %q, api: fleet, region: eu, client_id: abc-123, redirect_url: %q%s%s}\nmqtt: {url: \"mqtt://127.0.0.1:9\"} # where no broker is, whatever else this machine runs\n",
 		ts.Getenv("SIM"), ts.Getenv("SIM"), f.RedirectURL, secret, keyFile)
 	ts.Check(os.WriteFile(ts.MkAbs("secret.txt"), []byte(appSecret+"\n"), 0o600))
 	ts.Check(os.WriteFile(ts.MkAbs("config.yaml"), []byte(yaml), 0o600))

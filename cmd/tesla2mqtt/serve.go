@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/url"
 	"path/filepath"
+	"sync"
 
 	"github.com/gofrs/flock"
 
@@ -83,6 +84,11 @@ func connect(ctx context.Context, c *Config, p parts) error {
 	})
 	p.log.Info("tesla2mqtt runs", "version", version, "commit", cfg.Commit, "api", cfg.API, "broker", brokerHost(c.MQTT.URL),
 		"topics", cfg.BaseTopic+"/#")
+	var tally sync.WaitGroup
+	defer tally.Wait()
+	ctx, end := context.WithCancel(ctx)
+	defer end()
+	tally.Go(func() { p.ways.tally(ctx) })
 	return together(ctx, b, broker)
 }
 

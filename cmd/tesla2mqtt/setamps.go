@@ -21,8 +21,12 @@ const (
 	secondTry = 5 * time.Second
 )
 
-// readBack is when the car is asked what became of a command; how long it takes to show is nowhere documented.
-var readBack = []time.Duration{time.Second, 4 * time.Second, 10 * time.Second}
+// readBack is when the car is asked what became of a command, readBackOnce the same where each look costs money; how long it takes
+// to show is nowhere documented.
+var (
+	readBack     = []time.Duration{time.Second, 4 * time.Second, 10 * time.Second}
+	readBackOnce = []time.Duration{4 * time.Second}
+)
 
 func (a *app) setAmps(ctx context.Context, cmd *cli.Command) (err error) {
 	if err := takes(cmd, 2, 2); err != nil {
@@ -55,7 +59,11 @@ func (a *app) setAmps(ctx context.Context, cmd *cli.Command) (err error) {
 		return err
 	}
 	reader, commander := w.Car(car)
-	shown, err := applyAmps(ctx, operated{reader, commander}, amps, a.err)
+	looks := readBack
+	if c.readsCost(settings) {
+		looks = readBackOnce
+	}
+	shown, err := applyAmps(ctx, operated{reader, commander, looks}, amps, a.err)
 	if err != nil {
 		return fmt.Errorf("%s: %w", title(car), err)
 	}
@@ -83,6 +91,7 @@ func allowed(v vehicle, amps int) error {
 type operated struct {
 	bridge.Reader
 	bridge.Commander
+	looks []time.Duration // between a command and the reads that follow it
 }
 
 // applyAmps sets the current of a car that is awake, and returns the set point that it shows afterwards, in A. talk is told
@@ -115,7 +124,9 @@ func applyAmps(ctx context.Context, car operated, amps int, talk io.Writer) (int
 		if err := wait(ctx, secondTry); err != nil {
 			return 0, err
 		}
-		sent = order(ctx, car, command)
+		if sent = order(ctx, car, command); sent != nil && !tesla.MayHaveSucceeded(sent) {
+			return 0, fmt.Errorf("%w; the first of the two sends that low currents need was taken, so the car is at %d A", sent, lowAmps)
+		}
 	}
 	if sent != nil && !tesla.MayHaveSucceeded(sent) {
 		return 0, sent
@@ -149,7 +160,7 @@ func order(ctx context.Context, car operated, command tesla.Command) error {
 func confirm(ctx context.Context, car operated, amps int, sent error, talk io.Writer) (int, error) {
 	shown := 0
 	var failed error
-	for _, d := range readBack {
+	for _, d := range car.looks {
 		if failed = wait(ctx, d); failed != nil {
 			break
 		}
@@ -169,7 +180,11 @@ func confirm(ctx context.Context, car operated, amps int, sent error, talk io.Wr
 		fmt.Fprintln(talk, "the car has acknowledged it, but could not be read afterwards")
 		return amps, nil
 	}
-	fmt.Fprintf(talk, "the car has acknowledged %d A and shows %d A; low values are rounded by some cars\n", amps, shown)
+	why := "it may show it later: tesla2mqtt status"
+	if amps < lowAmps {
+		why = "low values are rounded by some cars"
+	}
+	fmt.Fprintf(talk, "the car has acknowledged %d A and shows %d A; %s\n", amps, shown, why)
 	return shown, nil
 }
 

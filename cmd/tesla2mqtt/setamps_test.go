@@ -90,7 +90,7 @@ func TestApplyAmps(t *testing.T) {
 				}
 				start := time.Now()
 				var talk strings.Builder
-				shown, err := applyAmps(t.Context(), operated{car, car}, test.amps, &talk)
+				shown, err := applyAmps(t.Context(), operated{car, car, readBack}, test.amps, &talk)
 				if shown != test.shown || exitCode(err) != test.code || test.err != "" && !strings.Contains(fmt.Sprint(err), test.err) {
 					t.Errorf("%d A, exit code %d, %v", shown, exitCode(err), err)
 				}
@@ -123,12 +123,86 @@ func TestApplyAmpsReadBackFails(t *testing.T) {
 			}
 		}()
 		var talk strings.Builder
-		shown, err := applyAmps(t.Context(), operated{car, car}, 12, &talk)
+		shown, err := applyAmps(t.Context(), operated{car, car, readBack}, 12, &talk)
 		if shown != 12 || err != nil || !strings.Contains(talk.String(), "could not be read afterwards") {
 			t.Errorf("%d A, %v, said %q", shown, err, talk.String())
 		}
 		if handle.Amps() != 12 {
 			t.Errorf("the car is at %d A", handle.Amps())
+		}
+	})
+}
+
+// TestApplyAmpsWhereReadsCost: what decides is read once before and once after, whatever it says.
+func TestApplyAmpsWhereReadsCost(t *testing.T) {
+	for _, row := range []struct {
+		name  string
+		car   sim.Car
+		fault string
+		shown int
+		talk  string
+		err   string
+	}{
+		{name: "as it was sent", car: sim.Car{Amps: 6}, shown: 12},
+		{name: "not yet shown", car: sim.Car{Amps: 6, Lag: time.Minute}, shown: 6,
+			talk: "the car has acknowledged 12 A and shows 6 A; it may show it later: tesla2mqtt status\n"},
+		{name: "lost on the way", car: sim.Car{Amps: 6}, fault: "cut-before", err: "it is not known whether the command was carried out"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s, talk := new(sim.Tesla), new(strings.Builder)
+				s.Add(row.car)
+				_, car := simulated(t, s)
+				if row.fault != "" {
+					if err := s.Fault(row.fault, sim.On("command")); err != nil {
+						t.Fatal(err)
+					}
+				}
+				shown, err := applyAmps(t.Context(), operated{car, car, readBackOnce}, 12, talk)
+				if shown != row.shown || talk.String() != row.talk || (err == nil) != (row.err == "") || !strings.Contains(fmt.Sprint(err), row.err) {
+					t.Errorf("%d A, said %q, %v", shown, talk, err)
+				}
+				if n := s.Count("vehicle_data", ""); n != 2 {
+					t.Errorf("read %d times", n)
+				}
+			})
+		})
+	}
+}
+
+// TestReadsCost: whom a subcommand asks, and whether that has a price.
+func TestReadsCost(t *testing.T) {
+	for _, row := range []struct {
+		api, read, write string
+		want             bool
+	}{
+		{"owner", "api", "auto", false}, {"fleet", "api", "auto", true}, {"fleet", "api", "ble", true}, {"fleet", "ble", "api", false},
+		{"fleet", "telemetry", "auto", true}, {"fleet", "telemetry", "ble", false}, {"fleet", "ble", "auto", false},
+	} {
+		c := defaults()
+		c.Tesla.API = row.api
+		v := c.newVehicle()
+		v.Read, v.Write = row.read, row.write
+		if got := c.readsCost(v); got != row.want {
+			t.Errorf("%+v: got %t", row, got)
+		}
+	}
+}
+
+// TestApplyAmpsHalfway: of the two sends that low currents need the second is refused, so the car is where neither was meant to leave it.
+func TestApplyAmpsHalfway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := new(sim.Tesla)
+		handle := s.Add(sim.Car{Amps: 12})
+		_, car := simulated(t, s)
+		time.AfterFunc(2*time.Second, func() {
+			if err := s.Fault("403-exceeded-limit", sim.On("command")); err != nil {
+				t.Error(err)
+			}
+		})
+		_, err := applyAmps(t.Context(), operated{car, car, readBack}, 3, new(strings.Builder))
+		if !errors.Is(err, tesla.ErrBudget) || !strings.Contains(err.Error(), "so the car is at 5 A") || handle.Amps() != 5 {
+			t.Errorf("%v, and the car is at %d A", err, handle.Amps())
 		}
 	})
 }
@@ -140,7 +214,7 @@ func TestApplyAmpsStopped(t *testing.T) {
 		_, car := simulated(t, s)
 		ctx, cancel := context.WithTimeoutCause(t.Context(), 2*time.Second, errors.New("interrupt"))
 		defer cancel()
-		_, err := applyAmps(ctx, operated{car, car}, 3, new(strings.Builder))
+		_, err := applyAmps(ctx, operated{car, car, readBack}, 3, new(strings.Builder))
 		if err == nil || !strings.Contains(err.Error(), "interrupt") || s.Count("command", "") != 1 {
 			t.Errorf("%v after %d commands", err, s.Count("command", ""))
 		}
@@ -189,7 +263,7 @@ func (p *poor) Do(_ context.Context, c tesla.Command) error {
 func TestApplyAmpsWithoutReads(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, talk := &poor{}, &strings.Builder{}
-		shown, err := applyAmps(t.Context(), operated{p, p}, 6, talk)
+		shown, err := applyAmps(t.Context(), operated{p, p, readBack}, 6, talk)
 		if err != nil || shown != 6 || len(p.sent) != 1 || !strings.Contains(talk.String(), "could not be read afterwards") {
 			t.Errorf("%d A, %v; sent %v; it says %s", shown, err, p.sent, talk)
 		}

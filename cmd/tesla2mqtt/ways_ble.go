@@ -56,7 +56,7 @@ func (a *air) open(vin string) *nearCar {
 	config := signed.Config{
 		VIN: vin, Key: key,
 		Dial:    func(context.Context) (connector.Connector, error) { return lasting{n.link}, nil },
-		Trouble: func(err error) { a.log.Warn("Bluetooth", "vin", vin, "err", err) },
+		Trouble: func(err error) { a.log.Warn("Bluetooth", "vin", vin, "err", err) }, Suspended: suspended,
 	}
 	if a.memory != nil {
 		config.Memory = ofBluetooth{a.memory}

@@ -67,7 +67,7 @@ func (s *signers) car(vin string, client *tesla.Client) bridge.Commander {
 		Dial: signed.Fleet(vin, client, func(ctx context.Context) error {
 			return wake.Do(ctx, tesla.Command{Thing: tesla.Wake, Value: tesla.On})
 		}),
-		Trouble: func(err error) { s.log.Warn("signed commands", "car", vin, "err", err) },
+		Trouble: func(err error) { s.log.Warn("signed commands", "car", vin, "err", err) }, Suspended: suspended,
 	})
 	s.cars[vin] = car
 	return car

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"time"
 
 	"tesla2mqtt/bridge"
 	"tesla2mqtt/tesla"
@@ -24,6 +25,29 @@ func (w *ways) listen() (filters []string) {
 // hear takes what came by MQTT, and tells whether it was telemetry.
 func (w *ways) hear(topic string, payload []byte, retained bool) bool {
 	return w.feed != nil && w.feed.Deliver(topic, payload, retained)
+}
+
+// tallyEvery is how often is written down what has streamed: so much a crash loses of a figure that holds nothing back.
+const tallyEvery = 5 * time.Minute
+
+// tally counts the signals that come until ctx ends, where what Tesla bills is counted.
+func (w *ways) tally(ctx context.Context) {
+	if w.feed == nil || w.meter == nil {
+		return
+	}
+	ticker, counted := time.NewTicker(tallyEvery), int64(0)
+	defer ticker.Stop()
+	for ctx.Err() == nil {
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+		}
+		if came := w.feed.Signals(); came > counted {
+			// An error is that of a file, which the meter reports itself, and makes up for.
+			_ = w.meter.Stream(context.WithoutCancel(ctx), came-counted)
+			counted = came
+		}
+	}
 }
 
 // streamed is the reader of a car that is read by telemetry. api is asked where the stream is silent; nil if there is none.

@@ -31,6 +31,12 @@ func End(ctx context.Context) (end time.Time, has bool) {
 	return end, has
 }
 
+// Over tells that the end which Until has set has come.
+func Over(ctx context.Context) bool {
+	end, has := End(ctx)
+	return has && passed(time.Now(), end)
+}
+
 // passed asks both clocks: Go's own does not count the time for which the machine was suspended, the one on the wall may be set.
 func passed(now, end time.Time) bool {
 	return !now.Before(end) || !now.Round(0).Before(end.Round(0))
@@ -48,7 +54,7 @@ func (g Guard) Send(r *http.Request) (*http.Response, error) {
 	if !g.List.Allows(r.URL) {
 		return nil, Refusal(r.URL.Scheme + "://" + r.URL.Host + " is not on the list of hosts, nothing was sent: see auth_url and api_url")
 	}
-	if end, has := End(r.Context()); has && passed(time.Now(), end) {
+	if Over(r.Context()) {
 		return nil, TooLate
 	}
 	if r.Context().Err() != nil { // the transport's own error would not tell whether anything was sent

@@ -9,11 +9,13 @@ import (
 	"tesla2mqtt/tesla"
 )
 
-// counts are requests that Tesla bills. Those of a debt may be negative.
+// counts are what Tesla bills. Those of a debt may be negative.
 type counts struct {
 	Reads    int64 `json:"reads"`
 	Commands int64 `json:"commands"`
 	Wakes    int64 `json:"wakes"`
+	// Signals came unasked; they are no part of what is spent from the budget.
+	Signals int64 `json:"signals,omitempty"`
 }
 
 // ledger is what usage.json says: what one month has cost so far, and when the next of each kind is due.
@@ -50,7 +52,7 @@ func parse(data []byte) (ledger, error) {
 	var l ledger
 	ok := json.Unmarshal(data, &l) == nil && l.Version == version && monthForm.MatchString(l.Month)
 	const most = 1e9 // of each, which no month's limits let through: the sum stays far from overflowing
-	for _, n := range []int64{l.Reads, l.Commands, l.Wakes, int64(l.Assumed) / int64(Dollar), int64(l.Before) / int64(Dollar)} {
+	for _, n := range []int64{l.Reads, l.Commands, l.Wakes, l.Signals, int64(l.Assumed) / int64(Dollar), int64(l.Before) / int64(Dollar)} {
 		ok = ok && n >= 0 && n < most
 	}
 	if !ok || l.Assumed < 0 || l.Before < 0 {
@@ -83,7 +85,7 @@ func (l ledger) at(now time.Time) ledger {
 	return ledger{Version: version, Month: this, Before: max(l.Before, micros(l.spent())), Next: l.Next}
 }
 
-// spent is what the month has cost.
+// spent is what the month has cost of the budget.
 func (l ledger) spent() USD {
 	return USD(l.Assumed) + USD(l.Reads)*prices[tesla.ExpenseRead] + USD(l.Commands)*prices[tesla.ExpenseCommand] + USD(l.Wakes)*prices[tesla.ExpenseWake]
 }
@@ -112,13 +114,13 @@ func (c counts) add(e tesla.Expense, n int64) counts {
 
 // change adds d.
 func (c counts) change(d counts) counts {
-	return counts{c.Reads + d.Reads, c.Commands + d.Commands, c.Wakes + d.Wakes}
+	return counts{c.Reads + d.Reads, c.Commands + d.Commands, c.Wakes + d.Wakes, c.Signals + d.Signals}
 }
 
-func (c counts) negative() counts { return counts{-c.Reads, -c.Commands, -c.Wakes} }
+func (c counts) negative() counts { return counts{-c.Reads, -c.Commands, -c.Wakes, -c.Signals} }
 
 // plus adds a debt; nothing becomes less than none.
 func (c counts) plus(d counts) counts {
 	sum := c.change(d)
-	return counts{max(0, sum.Reads), max(0, sum.Commands), max(0, sum.Wakes)}
+	return counts{max(0, sum.Reads), max(0, sum.Commands), max(0, sum.Wakes), max(0, sum.Signals)}
 }

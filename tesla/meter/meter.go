@@ -117,6 +117,23 @@ func (m *Meter) Book(ctx context.Context, e tesla.Expense) (unbill func(), err e
 	return func() { m.owe(month, counts{}.add(e, -1)) }, nil
 }
 
+// Stream counts signals that a car has streamed. They are told, and are not held against the budget: no request makes them come, and
+// to refuse one would keep none away.
+func (m *Meter) Stream(ctx context.Context, n int64) error {
+	select {
+	case m.turn <- struct{}{}:
+		defer func() { <-m.turn }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	_, err := m.exchange(ctx, func(l ledger, now time.Time) (ledger, error) {
+		l = l.at(now)
+		l.Signals += n
+		return l, nil
+	}, tesla.ExpenseStop) // like a stop, it is kept in memory where it cannot be written
+	return err
+}
+
 // exchange changes the ledger on disk, for e. Where it cannot be kept, the change is made in memory for what must not wait,
 // and for everything if there is no limit. The turn is ours.
 func (m *Meter) exchange(ctx context.Context, change func(ledger, time.Time) (ledger, error), e tesla.Expense) (month string, err error) {

@@ -62,6 +62,44 @@ func TestProcessesShareTheMoney(t *testing.T) {
 	}
 }
 
+// TestSignals: what a car streams is told with its price, by all processes and over a restart, and is held against nothing.
+func TestSignals(t *testing.T) {
+	dir, now := t.TempDir(), date(31, 23)
+	bridge, cli := open(t, dir, &now), open(t, dir, &now)
+	book(t, cli, tesla.ExpenseRead)
+	for range 2 {
+		if err := bridge.Stream(t.Context(), 1_500_000); err != nil {
+			t.Fatal(err)
+		}
+	}
+	book(t, cli, tesla.ExpenseStop)
+	want := func(m *Meter, signals int64, usd, spent USD) {
+		t.Helper()
+		if r := m.Report(); r.Signals != (Cost{signals, usd}) || r.Spent != spent || *r.Left != ten-spent {
+			t.Errorf("got %+v", r)
+		}
+	}
+	want(bridge, 3_000_000, 20*Dollar, 3_000)
+	want(open(t, dir, &now), 3_000_000, 20*Dollar, 3_000)
+	now = now.Add(2 * time.Hour)
+	want(bridge, 0, 0, 0)
+	if err := bridge.Stream(t.Context(), 15); err != nil {
+		t.Fatal(err)
+	}
+	want(cli, 15, 100, 0)
+	f := &files{data: map[string][]byte{}, full: syscall.ENOSPC}
+	m := New(f, unlocked, Options{Budget: ten, Now: func() time.Time { return now }})
+	for range 2 {
+		if err := m.Stream(t.Context(), 15); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if f.full = nil; m.Close() != nil {
+		t.Error("what came while the disk was full could not be written down later")
+	}
+	want(New(f, unlocked, Options{Budget: ten, Now: func() time.Time { return now }}), 30, 200, 0)
+}
+
 // TestManyAtOnce: not one is lost between goroutines and processes.
 func TestManyAtOnce(t *testing.T) {
 	dir, now := t.TempDir(), date(3, 12)

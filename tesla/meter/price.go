@@ -21,8 +21,8 @@ var prices = map[tesla.Expense]USD{
 	tesla.ExpenseCommand: Dollar / 1000, tesla.ExpenseLower: Dollar / 1000, tesla.ExpenseStop: Dollar / 1000,
 }
 
-// Signals is what it costs to stream so many signals: 150 000 for a dollar. They are not metered here: no request is made for them.
-func Signals(n int) USD { return USD(n) * Dollar / 150_000 }
+// Signals is what it costs to stream so many signals: 150 000 for a dollar.
+func Signals(n int64) USD { return USD(n) * Dollar / 150_000 }
 
 // String writes dollars with as many digits as there are, two at least.
 func (u USD) String() string {

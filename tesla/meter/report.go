@@ -19,13 +19,15 @@ type Report struct {
 	Reads    Cost `json:"reads"`
 	Commands Cost `json:"commands"`
 	Wakes    Cost `json:"wakes"`
+	// Signals are those that came here, beside what is spent of the budget.
+	Signals Cost `json:"signals"`
 	// Throttled says in words what is held back to save money.
 	Throttled []string `json:"throttled"`
 	// Problem says why the count is worse than what was really spent, or cannot be kept.
 	Problem string `json:"problem,omitempty"`
 }
 
-// Cost is one kind of request.
+// Cost is one kind of what is billed.
 type Cost struct {
 	Count int64 `json:"count"`
 	Spent USD   `json:"usd"`
@@ -44,6 +46,7 @@ func (m *Meter) Report() Report {
 	r := Report{
 		Month: k.Month, Since: since, Spent: k.spent(), Budget: m.o.Budget,
 		Reads: cost(tesla.ExpenseRead, k.Reads), Commands: cost(tesla.ExpenseCommand, k.Commands), Wakes: cost(tesla.ExpenseWake, k.Wakes),
+		Signals:   Cost{k.Signals, Signals(k.Signals)},
 		Throttled: []string{}, Problem: k.Note,
 	}
 	if m.o.Budget > 0 {

@@ -33,6 +33,9 @@ type Config struct {
 	Memory Memory
 	// Trouble is told what failed beside a command. Nil for nobody.
 	Trouble func(error)
+	// Suspended returns for how long this machine has been suspended since it started; nil where that is not known. Go's clock stands
+	// still meanwhile, and a command grows old.
+	Suspended func() time.Duration
 }
 
 // Car commands and reads one car. Its methods may be called at any time; the car is told one thing at a time.
@@ -54,6 +57,9 @@ type link struct {
 func New(cfg Config) *Car {
 	if cfg.Trouble == nil {
 		cfg.Trouble = func(error) {}
+	}
+	if cfg.Suspended == nil {
+		cfg.Suspended = func() time.Duration { return 0 }
 	}
 	c := &Car{cfg: cfg, turn: make(chan struct{}, 1)}
 	c.turn <- struct{}{}
@@ -106,22 +112,23 @@ func (c *Car) with(ctx context.Context, domain universalmessage.Domain, do func(
 	}
 	defer leave()
 	end, bounded := hosts.End(ctx)
+	slept := c.cfg.Suspended()
 	l, err := c.open(ctx, domain, end)
 	if err != nil {
-		return inTime(err, end)
+		return inTime(ctx, err)
 	}
 	now := time.Now()
 	until := now.Add(lifetime)
-	if bounded && end.Before(until) {
-		until = end
+	if left := end.Add(slept - c.cfg.Suspended()); bounded && left.Before(until) {
+		until = left
 	}
-	if !now.Before(until) {
+	if hosts.Over(ctx) || !now.Before(until) {
 		return &tesla.Error{Class: tesla.ErrTooLate}
 	}
 	// The library makes the context's deadline the command's expiry.
 	ctx, cancel := context.WithDeadline(ctx, until)
 	defer cancel()
-	l.guard.issue(domain, until)
+	l.guard.issue(domain, until, c.cfg.Suspended())
 	err = do(ctx, l)
 	ticket := l.guard.settle()
 	if err = classify(err, ticket.unanswered()); err == nil && ticket.mute {
@@ -187,8 +194,8 @@ func (c *Car) jump(l *link) {
 }
 
 // inTime gives an error before anything was sent its name, if the command's time is over.
-func inTime(err error, end time.Time) error {
-	if errors.Is(err, tesla.ErrTemporary) && !end.IsZero() && !time.Now().Before(end) {
+func inTime(ctx context.Context, err error) error {
+	if errors.Is(err, tesla.ErrTemporary) && hosts.Over(ctx) {
 		return &tesla.Error{Class: tesla.ErrTooLate}
 	}
 	return err
@@ -210,7 +217,7 @@ func (c *Car) connect(ctx context.Context) (*link, error) {
 	if c.sessions == nil {
 		c.sessions = loadSessions(c.cfg.Memory, c.cfg.Trouble, c.cfg.VIN, c.fingerprint())
 	}
-	g := newGuard(conn, c.sessions)
+	g := newGuard(conn, c.sessions, c.cfg.Suspended)
 	var key protocol.ECDHPrivateKey
 	if c.cfg.Key != nil {
 		key = c.cfg.Key.private

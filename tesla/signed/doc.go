@@ -8,7 +8,8 @@
 //
 //   - Sending a command again. The library repeats what seems to have failed until its deadline; here a command goes out once,
 //     and a second time only if the car has said that it did not look at the first: another epoch, clock or counter, or busy.
-//   - Sending a command late. Its time is checked at each send, and the car is told the same time as its expiry.
+//   - Sending a command late. Its time is checked at each send, also after the machine was suspended, and the car is told the same time
+//     as its expiry.
 //   - Making sessions again and again: a few in a minute, counted over restarts.
 //   - Answers that would make it panic (see guard), and clocks that would make it sign in vain without a pause (see sessionInfo).
 package signed

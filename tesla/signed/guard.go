@@ -20,6 +20,7 @@ import (
 type guard struct {
 	connector.Connector
 	handshakes handshakes
+	suspended  func() time.Duration // of the machine, in all
 
 	in     chan []byte
 	closed chan struct{} // by us
@@ -39,7 +40,8 @@ type handshakes interface {
 // ticket is the permission to send one signed message.
 type ticket struct {
 	domain universalmessage.Domain
-	end    time.Time // after which it is not sent
+	end    time.Time     // after which it is not sent
+	slept  time.Duration // for how long the machine had been suspended when it was issued, in all
 	open   bool
 	sends  int
 	fault  universalmessage.MessageFault_E
@@ -53,8 +55,8 @@ type ticket struct {
 // maxSends is how often one signed message may go out: the second time only after the car has refused the first unread.
 const maxSends = 2
 
-func newGuard(c connector.Connector, h handshakes) *guard {
-	g := &guard{Connector: c, handshakes: h, in: make(chan []byte, connector.BufferSize), closed: make(chan struct{})}
+func newGuard(c connector.Connector, h handshakes, suspended func() time.Duration) *guard {
+	g := &guard{Connector: c, handshakes: h, suspended: suspended, in: make(chan []byte, connector.BufferSize), closed: make(chan struct{})}
 	go g.pump()
 	return g
 }
@@ -75,11 +77,11 @@ func (g *guard) alive() bool {
 	return !g.dead
 }
 
-// issue opens the ticket for one message to domain, valid until end.
-func (g *guard) issue(domain universalmessage.Domain, end time.Time) {
+// issue opens the ticket for one message to domain, valid until end. slept is for how long the machine has been suspended.
+func (g *guard) issue(domain universalmessage.Domain, end time.Time, slept time.Duration) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.ticket = ticket{domain: domain, end: end, open: true}
+	g.ticket = ticket{domain: domain, end: end, slept: slept, open: true}
 }
 
 // settle closes the ticket, and returns it as it is then.
@@ -127,7 +129,7 @@ func counterOf(s *signatures.SignatureData) uint32 {
 }
 
 func (g *guard) sendSigned(ctx context.Context, message []byte, m *universalmessage.RoutableMessage) error {
-	if err := g.punch(time.Now(), m); err != nil {
+	if err := g.punch(time.Now(), g.suspended(), m); err != nil {
 		return err
 	}
 	err := g.Connector.Send(ctx, message)
@@ -139,11 +141,12 @@ func (g *guard) sendSigned(ctx context.Context, message []byte, m *universalmess
 	return err
 }
 
-// punch uses the ticket for one send.
-func (g *guard) punch(now time.Time, m *universalmessage.RoutableMessage) error {
+// punch uses the ticket for one send. slept is for how long the machine has been suspended, which now does not count.
+func (g *guard) punch(now time.Time, slept time.Duration, m *universalmessage.RoutableMessage) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	t := &g.ticket
+	now = now.Add(slept - t.slept)
 	switch {
 	case !t.open:
 		return &tesla.Error{Class: tesla.ErrTooLate, Text: "nobody waits for it any more"}

@@ -179,19 +179,51 @@ func TestPunch(t *testing.T) {
 		ticket ticket
 		class  error
 	}{
-		{"in time", ticket{open: true, end: now.Add(1)}, nil},
-		{"too late", ticket{open: true, end: now}, tesla.ErrTooLate},
-		{"closed", ticket{end: now.Add(1)}, tesla.ErrTooLate},
-		{"sent", ticket{open: true, end: now.Add(1), sends: 1}, tesla.ErrTemporary},
-		{"refused unread", ticket{open: true, end: now.Add(1), sends: 1, again: true}, nil},
-		{"refused unread, too late", ticket{open: true, end: now, sends: 1, again: true}, tesla.ErrTooLate},
-		{"refused unread twice", ticket{open: true, end: now.Add(1), sends: 2, again: true,
+		{"in time", ticket{slept: time.Hour, open: true, end: now.Add(1)}, nil},
+		{"too late", ticket{slept: time.Hour, open: true, end: now}, tesla.ErrTooLate},
+		{"suspended before it was issued", ticket{open: true, end: now.Add(1), slept: time.Hour}, nil},
+		{"suspended since", ticket{open: true, end: now.Add(time.Minute), slept: 59 * time.Minute}, tesla.ErrTooLate},
+		{"suspended for less than it has", ticket{open: true, end: now.Add(time.Minute + 1), slept: 59 * time.Minute}, nil},
+		{"closed", ticket{end: now.Add(1), slept: time.Hour}, tesla.ErrTooLate},
+		{"sent", ticket{slept: time.Hour, open: true, end: now.Add(1), sends: 1}, tesla.ErrTemporary},
+		{"refused unread", ticket{slept: time.Hour, open: true, end: now.Add(1), sends: 1, again: true}, nil},
+		{"refused unread, too late", ticket{slept: time.Hour, open: true, end: now, sends: 1, again: true}, tesla.ErrTooLate},
+		{"refused unread twice", ticket{slept: time.Hour, open: true, end: now.Add(1), sends: 2, again: true,
 			fault: universalmessage.MessageFault_E_MESSAGEFAULT_ERROR_INCORRECT_EPOCH}, tesla.ErrSession},
 	} {
 		g := &guard{ticket: row.ticket}
-		if err := g.punch(now, new(universalmessage.RoutableMessage)); !errors.Is(err, row.class) {
+		if err := g.punch(now, time.Hour, new(universalmessage.RoutableMessage)); !errors.Is(err, row.class) {
 			t.Errorf("%s: got %v, want %v", row.name, err, row.class)
 		}
+	}
+}
+
+// TestSuspended: the machine is suspended while the car is asked for a session, or before it answers the command itself. When it goes
+// on, Go's clock shows a command that is in time, and the car believes whatever time it is told after it was asked for its own.
+func TestSuspended(t *testing.T) {
+	for name, known := range map[string]bool{"before the command": false, "between two sends": true} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t, false, keys.Role_ROLE_OWNER, sim.Car{PluggedIn: true, Amps: 16})
+				var slept time.Duration
+				r.car.cfg.Suspended = func() time.Duration { return slept }
+				if known {
+					if err := r.car.Do(t.Context(), amps(8)); err != nil {
+						t.Fatal(err)
+					}
+					r.air.bend = answering(universalmessage.MessageFault_E_MESSAGEFAULT_ERROR_TIME_EXPIRED)
+				}
+				sent, handshakes := len(r.air.sent), r.handle.Protocol().Handshakes()
+				r.air.before = func() { slept += time.Hour }
+				err := r.car.Do(tesla.Until(t.Context(), time.Now().Add(time.Minute)), amps(9))
+				if !errors.Is(err, tesla.ErrTooLate) || tesla.MayHaveSucceeded(err) {
+					t.Errorf("got %v", err)
+				}
+				if n := len(r.air.sent) - sent - (r.handle.Protocol().Handshakes() - handshakes); known && n != 1 || !known && n != 0 {
+					t.Errorf("sent %d times", n)
+				}
+			})
+		})
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -148,7 +149,7 @@ func (t *Tesla) fleetAPI(q *request) *answer {
 	case q.name == "users/region":
 		a = response(map[string]any{"region": t.Fleet.region(), "fleet_api_base_url": "https://" + here})
 	case q.name == "vehicles":
-		a = t.vehicles()
+		a = t.vehicles(q.URL.Query())
 	case q.name == "fleet_status":
 		a = t.fleetStatus(q.body)
 	case q.name == "fleet_telemetry_config_jws":
@@ -177,8 +178,11 @@ func (t *Tesla) bearerLogin(r *http.Request) *login {
 	return t.access[strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")].login
 }
 
-// vehicles lists the cars, and nothing else.
-func (t *Tesla) vehicles() answer {
+// perPage is how many cars a page of the list has.
+const perPage = 100
+
+// vehicles lists the cars of a page, and nothing else.
+func (t *Tesla) vehicles(query url.Values) answer {
 	list := []any{}
 	for _, c := range t.cars {
 		if !c.removed {
@@ -186,10 +190,26 @@ func (t *Tesla) vehicles() answer {
 			list = append(list, c.summary())
 		}
 	}
+	count, pages, page := len(list), max(1, (len(list)+perPage-1)/perPage), 1
+	if asked := query.Get("page"); asked != "" {
+		var err error
+		if page, err = strconv.Atoi(asked); err != nil || page < 1 {
+			t.violate("the list of cars with page=%s", asked)
+			return apiError(http.StatusBadRequest, "page is invalid")
+		}
+	}
+	list = list[min(count, (page-1)*perPage):min(count, page*perPage)]
+	var previous, next any
+	if page > 1 {
+		previous = page - 1
+	}
+	if page < pages {
+		next = page + 1
+	}
 	a := response(list)
 	body := a.body.(map[string]any)
 	body["count"] = len(list)
-	body["pagination"] = map[string]any{"previous": nil, "next": nil, "current": 1, "per_page": 100, "count": len(list), "pages": 1}
+	body["pagination"] = map[string]any{"previous": previous, "next": next, "current": page, "per_page": perPage, "count": count, "pages": pages}
 	return a
 }
 

@@ -3,7 +3,9 @@ package telemetry
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"tesla2mqtt/tesla"
@@ -18,13 +20,14 @@ type API interface {
 // Feed takes what the server publishes and keeps the last of it for each car that is wanted; what is said of others is
 // forgotten. So a flood costs time, but no memory. Its methods may be called from any goroutine.
 type Feed struct {
-	base string
-	cars map[string]*Car
+	base    string
+	cars    map[string]*Car
+	signals atomic.Int64
 }
 
 // NewFeed is for the cars with these VINs, below the server's topic_base. silentAfter is how long a car may say nothing.
 func NewFeed(base string, vins []string, silentAfter time.Duration) *Feed {
-	f := &Feed{base, map[string]*Car{}}
+	f := &Feed{base: base, cars: map[string]*Car{}}
 	for _, vin := range vins {
 		f.cars[vin] = &Car{silentAfter: silentAfter, changes: make(chan struct{}, 1)}
 	}
@@ -40,6 +43,9 @@ func (f *Feed) Deliver(topic string, payload []byte, retained bool) bool {
 	if len(topic) <= len(f.base) || topic[:len(f.base)] != f.base || topic[len(f.base)] != '/' {
 		return false
 	}
+	if _, rest, _ := strings.Cut(topic[len(f.base)+1:], "/"); !retained && strings.HasPrefix(rest, "v/") {
+		f.signals.Add(1)
+	}
 	c, ok := Decode(f.base, topic, payload)
 	if car := f.cars[c.VIN]; ok && car != nil {
 		car.take(func(s State) State { return s.With(c, time.Now(), retained) })
@@ -50,6 +56,10 @@ func (f *Feed) Deliver(topic string, payload []byte, retained bool) bool {
 	}
 	return true
 }
+
+// Signals is how many values have come since the start, of all cars and fields: Tesla bills each. What the broker had stored has come
+// before.
+func (f *Feed) Signals() int64 { return f.signals.Load() }
 
 // Car returns the car with this VIN, nil for one that is not wanted. It asks api, whose name is by, where the stream is
 // silent; nil if there is none.

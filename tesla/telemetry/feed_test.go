@@ -34,12 +34,18 @@ func TestFeed(t *testing.T) {
 			t.Errorf("%s is taken: %v", topic, got)
 		}
 	}
+	f.Deliver("home/t/"+vin+"/v/Soc", []byte("49"), true) // stored before
+	f.Deliver("home/t/5YJ3E1EA7KF000009/v/Soc", []byte("50"), false)
+	f.Deliver("home/t/"+vin+"/connectivity", []byte("{}"), false)
+	if n := f.Signals(); n != 3 {
+		t.Errorf("%d signals, want 3: of this car and another, and what nobody here reads", n)
+	}
 	select {
 	case <-car.Changes():
 	default:
 		t.Error("no change was told")
 	}
-	if c, err := car.ChargeState(t.Context()); err != nil || *c.UsableBatteryLevel != 50 {
+	if c, err := car.ChargeState(t.Context()); err != nil || *c.UsableBatteryLevel != 49 {
 		t.Errorf("got %+v, %v", c, err)
 	}
 }
