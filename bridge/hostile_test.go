@@ -309,18 +309,36 @@ func TestListsThatSlip(t *testing.T) {
 	}
 }
 
+// TestInvariant7StopAnswersEverything: what was taken before the end is answered, wherever it waits then; what comes during the end
+// is answered or counted as dropped, and the log says so.
 func TestInvariant7StopAnswersEverything(t *testing.T) {
-	inBubble(t, plugged(), func(r *rig) {
-		settled(r)
-		r.cancel()
+	deliver := func(r *rig) {
 		for i := range 50 {
 			r.bridge.Deliver("tesla2mqtt/model3/charge_amps/set", fmt.Appendf(nil, `{"value":8,"id":%d}`, i), false)
 		}
-		<-r.done
-		r.cancel = nil
-		if got := r.said.take("charge_amps"); len(got) != 50 {
-			t.Errorf("%d results for 50 messages", len(got))
-		}
+	}
+	t.Run("before", func(t *testing.T) {
+		inBubble(t, plugged(), func(r *rig) {
+			settled(r)
+			deliver(r)
+			r.stop()
+			if got := r.said.take("charge_amps"); len(got) != 50 {
+				t.Errorf("%d results for 50 messages", len(got))
+			}
+		})
+	})
+	t.Run("during", func(t *testing.T) {
+		inBubble(t, plugged(), func(r *rig) {
+			settled(r)
+			r.cancel()
+			deliver(r)
+			<-r.done
+			r.cancel = nil
+			answered, dropped := len(r.said.take("charge_amps")), int(r.bridge.dropped.Load())
+			if answered+dropped != 50 || strings.Count(r.logged.String(), "it was dropped") != dropped {
+				t.Errorf("%d results for 50 messages, %d of them dropped:\n%s", answered, dropped, r.logged)
+			}
+		})
 	})
 }
 
