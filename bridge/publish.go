@@ -132,12 +132,19 @@ func (c *car) device() device {
 	return d
 }
 
-var errReadOnly = errors.New("commands are turned off in the configuration")
+// Both are what the owner wants.
+var (
+	errTurnedOff = errors.New("the configuration says commands.enabled: false")
+	errUntouched = errors.New("the configuration says write: none for this car")
+)
 
 // writable returns nil, or why the car takes no commands from us.
 func (c *car) writable() error {
-	if c.cfg.ReadOnly || !c.cfg.Commands.Enabled {
-		return errReadOnly
+	switch {
+	case !c.cfg.Commands.Enabled:
+		return errTurnedOff
+	case c.cfg.ReadOnly:
+		return errUntouched
 	}
 	return c.commander.Can(tesla.ChargeAmps)
 }

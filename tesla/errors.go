@@ -49,7 +49,7 @@ var advice = []struct {
 	{ErrInService, "wait until service hands it back"},
 	{ErrNotFound, "check that the account still has this car"},
 	{ErrForbidden, "refreshing does not help; try a new login, tesla.tls_min, tesla.tls_max or tesla.http2; see README, Limits"},
-	{ErrSigningRequired, "name the key that signs as tesla.key_file (Fleet API; tesla2mqtt fleet keygen makes one, see docs/setup-fleet.md), or command this car by Bluetooth (docs/setup-bluetooth.md); reading goes on without"},
+	{ErrSigningRequired, "command this car by Bluetooth (docs/setup-bluetooth.md), or over the Fleet API with a key as tesla.key_file (tesla2mqtt fleet keygen makes one, see docs/setup-fleet.md); reading goes on without"},
 	{ErrNoProtocol, "set write: auto or rest for this car"},
 	{ErrNoKey, "see tesla.key_file in the configuration; tesla2mqtt check looks at it"},
 	{ErrNotAllowed, "look at the key's role under Locks in the car, and whether mobile access is allowed there"},
