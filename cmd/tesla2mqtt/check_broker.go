@@ -111,12 +111,20 @@ func judgeCertificate(s *tls.ConnectionState, now time.Time) finding {
 	return f
 }
 
+// loggedIn warns of a broker that took us without asking who we are: it does so with everybody.
 func (k *checkup) loggedIn(mqtt.Way) finding {
-	user := "without a user name"
-	if name := k.config.MQTT.Username; name != "" {
-		user = "the user " + plain(name)
+	m := k.config.MQTT
+	switch {
+	case m.Username != "":
+		return finding{Status: statusOK, Message: "the broker accepts us, the user " + plain(m.Username)}
+	case m.CertFile != "":
+		return finding{Status: statusOK, Message: "the broker accepts us, with the certificate of mqtt.cert_file"}
 	}
-	return finding{Status: statusOK, Message: "the broker accepts us, " + user}
+	return finding{
+		Status:  statusWarn,
+		Message: "the broker accepts us without a user name, and so anybody on the network who can reach it: he can read your cars, and command them unless its access rules forbid it",
+		Fix:     "give it users and passwords (in Mosquitto: allow_anonymous false and password_file; docs/install.md has the lines), then set mqtt.username and mqtt.password_file",
+	}
 }
 
 func (k *checkup) mayWrite(r mqtt.Rights, cfg bridge.Config) {
