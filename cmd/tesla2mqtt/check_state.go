@@ -27,10 +27,10 @@ func (k *checkup) stateFolder() (usable bool) {
 		k.warn("folder", dir+" is not there yet", "tesla2mqtt login makes it; run that as the user who will run the bridge")
 		return false
 	case err != nil:
-		k.fail("folder", err.Error(), "set state_dir to a folder that this user may use")
+		k.fail("folder", err.Error(), stateFix(dir, err))
 		return false
 	case !info.IsDir():
-		k.fail("folder", dir+" is not a folder", "set state_dir to a folder")
+		k.fail("folder", dir+" is not a folder", stateFix(dir, nil))
 		return false
 	}
 	if owner, known := ownerOf(info); known && owner != os.Geteuid() {
@@ -49,16 +49,16 @@ func (k *checkup) stateFolder() (usable bool) {
 }
 
 func (k *checkup) folderMode(dir string, info fs.FileInfo) {
-	mode := info.Mode().Perm()
+	open := openToOthers(dir, info)
 	switch {
 	case runtime.GOOS == "windows":
 		k.ok("mode", "not looked at on Windows")
-	case mode&0o022 != 0:
-		k.fail("mode", fmt.Sprintf("others may write there (mode %04o), and so replace the login", mode), "chmod 700 "+dir)
-	case mode&0o077 != 0:
-		k.warn("mode", fmt.Sprintf("others may look into it (mode %04o)", mode), "chmod 700 "+dir)
+	case open == "":
+		k.ok("mode", fmt.Sprintf("nobody else can look into it (mode %04o)", info.Mode().Perm()))
+	case writableByOthers(info):
+		k.fail("mode", open, "chmod 700 "+dir)
 	default:
-		k.ok("mode", fmt.Sprintf("nobody else can look into it (mode %04o)", mode))
+		k.warn("mode", open, "chmod 700 "+dir)
 	}
 }
 
@@ -68,7 +68,7 @@ func (k *checkup) writable(dir string) bool {
 		err = errors.Join(f.Close(), os.Remove(f.Name()))
 	}
 	if err != nil {
-		k.fail("writable", err.Error(), "a renewed login could not be kept: make the folder writable for this user, on a disk that is not mounted read-only and not full")
+		k.fail("writable", "a renewed login could not be kept: "+err.Error(), stateFix(dir, err))
 		return false
 	}
 	k.ok("writable", "a file can be written there")

@@ -59,7 +59,7 @@ func (k *checkup) account(ctx context.Context, usable bool, log *slog.Logger) (v
 	k.tesla(knocks, source, client, cars, listError)
 	if source != nil {
 		if err := source.Close(); err != nil {
-			k.fail("login", err.Error(), "make the state folder writable, then run tesla2mqtt login")
+			k.fail("login", err.Error(), stateFix(k.config.StateDir, err)+"; then run: tesla2mqtt login")
 		}
 	}
 	for _, car := range cars {

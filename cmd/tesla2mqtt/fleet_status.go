@@ -97,7 +97,7 @@ func (a *app) fleetStatus(ctx context.Context, cmd *cli.Command) (err error) {
 func (c *Config) bill(cars int) (meter.Report, error) {
 	m, err := c.meter(func() int { return cars })
 	if err != nil {
-		return meter.Report{}, &configError{fmt.Errorf("state_dir: %w", err)}
+		return meter.Report{}, stateFault(c.StateDir, err)
 	}
 	return m.Report(), m.Close()
 }

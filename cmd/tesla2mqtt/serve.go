@@ -26,13 +26,13 @@ func serve(ctx context.Context, c *Config, log *slog.Logger) (err error) {
 	defer w.close(&err)
 	memory, err := atomicfile.OpenFolder(c.StateDir)
 	if err != nil {
-		return fmt.Errorf("open state_dir: %w", err)
+		return stateFault(c.StateDir, err)
 	}
 	defer func() { err = errors.Join(err, memory.Close()) }()
 	only := flock.New(filepath.Join(c.StateDir, runLock))
 	mine, err := only.TryLock()
 	if err != nil {
-		return &configError{fmt.Errorf("state_dir: %w", err)}
+		return stateFault(c.StateDir, err)
 	}
 	if !mine {
 		return &configError{fmt.Errorf("state_dir: another tesla2mqtt run uses %s; give each its own state_dir and mqtt.client_id", c.StateDir)}

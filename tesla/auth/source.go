@@ -88,8 +88,8 @@ func Open(dir string, c Config) (*Source, error) {
 	c.Log = cmp.Or(c.Log, slog.New(slog.DiscardHandler))
 	made := os.MkdirAll(dir, 0o700)
 	root, err := os.OpenRoot(dir)
-	if err = cmp.Or(made, err); err != nil {
-		return nil, fmt.Errorf("make the state folder: %w", err)
+	if err != nil {
+		return nil, fmt.Errorf("open the state folder: %w", cmp.Or(made, err))
 	}
 	s := &Source{c: c, path: filepath.Join(dir, fileName), root: root, turn: make(chan struct{}, 1)}
 	s.lock, s.out = flock.New(filepath.Join(dir, lockName)), hosts.Guard{List: c.Hosts, Via: c.Transport, Agent: c.UserAgent}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io/fs"
 	"net/http"
+	"path/filepath"
 	"time"
 
 	"golang.org/x/oauth2"
@@ -65,7 +66,7 @@ func (s *Source) read(name string) (t token, fault *Error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		return t, ErrNotConfigured
 	} else if err != nil {
-		return t, &Error{kind: failing, text: err.Error() + ": see the rights in the state folder"}
+		return t, &Error{kind: failing, text: s.path + " cannot be read (" + err.Error() + "): give it to the user who runs this program"}
 	}
 	if json.Unmarshal(data, &t) != nil || t.Version != 1 || t.Refresh.Reveal() == "" || t.Seconds < 0 || t.Seconds > 1e9 {
 		return token{}, &Error{kind: loginRequired, text: s.path + " is damaged or of another version: run the login command, it replaces the file"}
@@ -204,7 +205,7 @@ func (s *Source) save(st state) state {
 		s.c.Log.Error("the new token could not be saved, it is tried again", "err", err)
 	}
 	if st.looked, st.unsaved = time.Now(), nil; err != nil {
-		st.unsaved = &Error{kind: saveFailing, text: "the new token is only in memory (" + err.Error() + "): make the state folder writable before this program ends, or a new login is needed"}
+		st.unsaved = &Error{kind: saveFailing, text: "the new token is only in memory (" + err.Error() + "): make the state folder writable (" + filepath.Dir(s.path) + ") before this program ends, or a new login is needed"}
 	}
 	return st
 }
