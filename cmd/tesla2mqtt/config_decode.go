@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"reflect"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -36,8 +35,6 @@ type fault struct {
 // maxFaults bounds the report of a file that is no configuration at all.
 const maxFaults = 40
 
-var yamlSyntax = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)$`)
-
 // decodeFile fills c. Whatever is wrong becomes a fault and leaves the default in place.
 func (d *decoder) decodeFile(data []byte, c *Config) {
 	var doc, more yaml.Node
@@ -55,25 +52,13 @@ func (d *decoder) decodeFile(data []byte, c *Config) {
 	d.value(doc.Content[0], "", reflect.ValueOf(c).Elem())
 }
 
-func (d *decoder) syntax(err error, data []byte) {
-	m := yamlSyntax.FindStringSubmatch(err.Error())
-	if m == nil {
-		m = []string{"", "", err.Error()}
-	}
-	line, _ := strconv.Atoi(m[1])
-	hint := "compare with config.example.yaml"
-	if bytes.Contains(data, []byte("\t")) {
-		hint = "indent with spaces: YAML takes no tabs"
-	}
-	d.add(line, "", "not readable as YAML: %s (%s)", m[2], hint)
-}
-
 // value decodes n into to, whatever it is. A key without a value keeps its default.
 func (d *decoder) value(n *yaml.Node, path string, to reflect.Value) {
 	if n.Kind == yaml.AliasNode {
 		n = n.Alias // what an alias leads to is no deeper than the structs are
 	}
 	switch {
+	case d.misread(n, path):
 	case n.ShortTag() == "!!null":
 	case to.Kind() == reflect.Struct:
 		d.section(n, path, to)
@@ -105,7 +90,7 @@ func (d *decoder) section(n *yaml.Node, path string, to reflect.Value) {
 		if len(d.faults) <= maxFaults { // a megabyte of them would keep us busy for minutes
 			text = unknownKey(path, key, to.Type())
 		}
-		d.add(d.lines[join(path, key)], join(path, plain(key)), "%s", text)
+		d.add(d.lines[join(path, key)], join(path, shown(key)), "%s", text)
 	}
 }
 
@@ -116,7 +101,7 @@ func (d *decoder) keys(n *yaml.Node, path string) map[string]*yaml.Node {
 		key := n.Content[i]
 		at := join(path, key.Value)
 		if given[key.Value] != nil {
-			d.add(key.Line, join(path, plain(key.Value)), "given twice (see line %d; remove one)", d.lines[at])
+			d.add(key.Line, join(path, shown(key.Value)), "given twice (see line %d; remove one)", d.lines[at])
 			continue
 		}
 		given[key.Value], d.lines[at] = n.Content[i+1], key.Line

@@ -313,11 +313,11 @@ func TestShortLivedTokensOfASimulator(t *testing.T) {
 func unwritable(t *testing.T, dir string) (undo func()) {
 	t.Helper()
 	block := filepath.Join(dir, fileName+".tmp")
-	if err := os.Mkdir(block, 0o700); err != nil {
+	if err := os.MkdirAll(filepath.Join(block, "full"), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	return func() {
-		if err := os.Remove(block); err != nil {
+		if err := os.RemoveAll(block); err != nil {
 			t.Fatal(err)
 		}
 	}
