@@ -131,7 +131,8 @@ func (b *Bridge) Deliver(topic string, payload []byte, retained bool) {
 		b.deps.Log.Warn("a command came when the bridge had stopped; it was dropped", "topic", topic)
 		return
 	}
-	m := message{alias, thing, slices.Clone(payload[:min(len(payload), maxPayload+1)]), retained, b.pulse.Load().arrived(time.Now(), b.deps.Suspended())}
+	slept := b.deps.Suspended()
+	m := message{alias, thing, slices.Clone(payload[:min(len(payload), maxPayload+1)]), retained, b.pulse.Load().arrived(time.Now(), slept), slept}
 	select {
 	case b.inbox <- m:
 	default:

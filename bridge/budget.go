@@ -77,7 +77,7 @@ func (c *car) tooDear(p *pending, now time.Time) (verdict, bool) {
 // start or stop, which may change the set point. For ON and OFF no read may have told otherwise either.
 func (c *car) acknowledged(p *pending, now time.Time) (age time.Duration, stands bool) {
 	a, known := c.acked[p.req.thing]
-	if !known || a.value != p.value || c.sentOf[p.req.thing].After(a.at) || c.sentOf[tesla.Charging].After(a.at) {
+	if !known || a.value != p.value || !a.at.After(c.resumed) || c.sentOf[p.req.thing].After(a.at) || c.sentOf[tesla.Charging].After(a.at) {
 		return 0, false
 	}
 	if p.req.thing == tesla.Charging && c.schedule.readAt.After(a.at) {

@@ -24,6 +24,7 @@ type car struct {
 
 	suspended func() time.Duration // of the machine, in all
 	slept     time.Duration        // what it was when this goroutine last looked
+	resumed   time.Time            // when it was last seen to have been; what was told before is of unknown age
 
 	inbox    chan *message
 	vehicles chan listing // news of the car's place in the account
@@ -115,13 +116,14 @@ func (c *car) run(ctx context.Context) {
 	defer cancel()
 	for {
 		// First what is to be done, then what is to be said: a command does not wait for words.
-		c.catchUp()
+		c.catchUp(time.Now())
 		wake := c.act(ops, time.Now())
 		c.publish()
 		c.tell(ctx)
 		timer := time.NewTimer(time.Until(wake))
 		select {
 		case m := <-c.inbox:
+			c.catchUp(time.Now()) // m is no older than it says
 			c.accept(*m, time.Now())
 		case o := <-c.done:
 			c.finish(o, time.Now())
@@ -139,10 +141,16 @@ func (c *car) run(ctx context.Context) {
 	}
 }
 
-// catchUp takes from the commands that wait the time for which the machine was suspended.
-func (c *car) catchUp() {
+// suspension is how long the machine must have been suspended to count: the kernel's two clocks are read one after the other.
+const suspension = time.Second
+
+// catchUp takes from the commands that wait the time for which the machine was suspended. Go's clock stood still meanwhile, and
+// would show what was read before as fresh.
+func (c *car) catchUp(now time.Time) {
 	slept := c.suspended()
-	c.desk.age(slept - c.slept)
+	if c.desk.age(slept - c.slept); slept-c.slept >= suspension {
+		c.resumed = now
+	}
 	c.slept = slept
 }
 

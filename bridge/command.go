@@ -41,7 +41,7 @@ func (c *car) accept(m message, now time.Time) {
 	if ttl == 0 {
 		ttl = c.cfg.Commands.TTL
 	}
-	p.expires = m.at.Add(ttl)
+	p.expires = m.at.Add(ttl + m.slept - c.slept)
 	if !now.Before(p.expires) {
 		// It must not push out a command that still lives.
 		c.answer(p, expired(), now)

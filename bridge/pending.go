@@ -13,6 +13,7 @@ type message struct {
 	payload      []byte
 	retained     bool
 	at           time.Time
+	slept        time.Duration // for how long the machine had been suspended then, in all
 }
 
 // pending is a command that waits for its turn, or for what became of it.

@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"tesla2mqtt/tesla"
 	"tesla2mqtt/tesla/sim"
 )
 
@@ -66,12 +67,53 @@ func TestInvariant2ExpiredWhileSuspended(t *testing.T) {
 		r.send("charge_amps", `{"value":12,"id":"waited here","ttl":60}`)
 		r.slept.Add(int64(time.Hour))
 		r.send("charge_limit", `{"value":70,"id":"waited in the socket","ttl":60}`)
+		r.bridge.cars["model3"].inbox <- &message{alias: "model3", thing: "refresh", payload: []byte("PRESS"), at: time.Now()}
 		r.pass(10 * time.Second)
 		r.wantResult(r.only("charge_amps"), statusExpired, "")
 		r.wantResult(r.only("charge_limit"), statusExpired, "")
+		r.wantResult(r.only("refresh"), statusExpired, "") // it waited before the car
 		r.wantExecuted()
 		r.send("charge_amps", `{"value":10,"id":"new","ttl":60}`)
 		r.pass(10 * time.Second)
 		r.wantResult(r.only("charge_amps"), statusOK, "")
 	})
+}
+
+// TestSuspendedReadsJudgeNothing: what was read just before the machine was suspended is as old as that, though Go's clock shows
+// it as fresh. A charge that was started meanwhile is stopped.
+func TestSuspendedReadsJudgeNothing(t *testing.T) {
+	car := plugged()
+	car.Stopped = true
+	inBubble(t, car, func(r *rig) {
+		settled(r)
+		r.send("refresh", "PRESS")
+		r.pass(11 * time.Second)
+		r.slept.Add(int64(time.Hour))
+		r.car.Unplug()
+		r.car.PlugIn(16, 3)     // which starts by itself
+		r.pass(3 * time.Second) // what comes now is no command from before
+		r.send("charging", "OFF")
+		r.pass(5 * time.Second)
+		r.wantResult(r.only("charging"), statusOK, "")
+		if r.car.Charging() {
+			t.Error("OFF was judged by a read from before the machine was suspended")
+		}
+	})
+}
+
+// TestSuspendedAcknowledgementsAreOld: nor does what the car had acknowledged before stand for what it is now.
+func TestSuspendedAcknowledgementsAreOld(t *testing.T) {
+	now := time.Date(2026, 11, 24, 8, 0, 0, 0, time.UTC)
+	p := &pending{req: request{thing: tesla.ChargeAmps}, value: 8}
+	c := &car{acked: map[tesla.Thing]acked{tesla.ChargeAmps: {8, now.Add(-time.Second)}}, desk: desk{}}
+	for _, row := range []struct {
+		slept  time.Duration
+		stands bool
+	}{{0, true}, {time.Millisecond, true}, {time.Hour, false}} {
+		c.suspended = func() time.Duration { return row.slept }
+		c.catchUp(now)
+		if _, stands := c.acknowledged(p, now); stands != row.stands {
+			t.Errorf("suspended for %s: stands %v", row.slept, stands)
+		}
+	}
 }

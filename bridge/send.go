@@ -77,7 +77,9 @@ func (c *car) rebound(p *pending) *refusal {
 }
 
 // recent tells that what was told at that time can judge a command: newer than our last one, and than a minute.
-func (c *car) recent(at, now time.Time) bool { return at.After(c.lastSent) && now.Sub(at) < freshFor }
+func (c *car) recent(at, now time.Time) bool {
+	return at.After(c.lastSent) && at.After(c.resumed) && now.Sub(at) < freshFor
+}
 
 // readCounts tells that the last full read can judge p. By the car's clock too: Tesla may answer with an older picture. A
 // sender that repeats itself is judged by an older read while the car idles, since each read would keep it awake; but a
@@ -86,7 +88,7 @@ func (c *car) readCounts(p *pending, now time.Time) bool {
 	if c.toldAt != nil {
 		return c.toldCounts(p.req.thing, now)
 	}
-	if !c.schedule.readAt.After(c.lastSent) || !c.carTime.IsZero() && !c.carTime.After(c.lastSent) {
+	if !c.schedule.readAt.After(c.lastSent) || !c.schedule.readAt.After(c.resumed) || !c.carTime.IsZero() && !c.carTime.After(c.lastSent) {
 		return false
 	}
 	age := now.Sub(c.schedule.readAt)

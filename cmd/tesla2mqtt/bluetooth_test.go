@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/teslamotors/vehicle-command/pkg/protocol/protobuf/keys"
 
@@ -289,5 +290,51 @@ func TestPushedBesideRadio(t *testing.T) {
 	reader, commander = a.car(nearVINOfTest, vehicle{Read: "ble", Write: "none"}, nil, untold{})
 	if _, ok := reader.(*nearCar); !ok || commander != (untold{}) {
 		t.Errorf("read by %T, commanded by %T", reader, commander)
+	}
+}
+
+// TestSuspendedWhileConnecting: the clock on the wall, which was set back meanwhile, shows a command that is in time.
+func TestSuspendedWhileConnecting(t *testing.T) {
+	bus, err := bluetest.StartBus("")
+	if errors.Is(err, bluetest.ErrNoDaemon) && os.Getenv("DBUS_REQUIRED") == "" {
+		t.Skip("needs dbus-daemon (Debian: the package dbus)")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	z, err := bluetest.Start(bus, "hci0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("DBUS_SYSTEM_BUS_ADDRESS", bus.Address)
+	car := (&sim.Tesla{}).Add(sim.Car{VIN: nearVINOfTest, SignedCommands: true, PluggedIn: true, Amps: 16})
+	z.Car("hci0", ble.LocalName(nearVINOfTest), car.Protocol())
+	c := &Config{BLE: bleConfig{Adapter: "hci0", KeyFile: filepath.Join(t.TempDir(), "key.pem")}}
+	if err := enroll.Generate(c.BLE.KeyFile); err != nil {
+		t.Fatal(err)
+	}
+	key, err := signed.LoadKey(c.BLE.KeyFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	car.Protocol().Enroll(key.Public(), keys.Role_ROLE_CHARGING_MANAGER)
+	a := newAir(c, slog.New(slog.DiscardHandler))
+	var slept time.Duration
+	a.suspended = func() time.Duration {
+		defer func() { slept = time.Hour }() // right after it is asked for the first time
+		return slept
+	}
+	_, commander := a.car(nearVINOfTest, vehicle{Read: "ble", Write: "ble"}, nil, nil)
+	amps := tesla.Command{Thing: tesla.ChargeAmps, Value: 8}
+	err = commander.Do(tesla.Until(t.Context(), time.Now().Add(time.Minute)), amps)
+	if !errors.Is(err, tesla.ErrTooLate) || tesla.MayHaveSucceeded(err) || len(car.Executed()) != 0 {
+		t.Errorf("suspended: %v; executed %v", err, car.Executed())
+	}
+	if err := commander.Do(tesla.Until(t.Context(), time.Now().Add(time.Minute)), amps); err != nil || car.Amps() != 8 {
+		t.Errorf("awake: %v, %d A", err, car.Amps())
+	}
+	a.close()
+	if err := errors.Join(z.Stop(), bus.Stop()); err != nil {
+		t.Error(err)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"time"
 
 	"github.com/teslamotors/vehicle-command/pkg/connector"
 
@@ -21,10 +22,12 @@ type air struct {
 	memory  signed.Memory // nil but for the one process that keeps the sessions
 	log     *slog.Logger
 	cars    map[string]*nearCar // by VIN
+
+	suspended func() time.Duration // of this machine, in all
 }
 
 func newAir(c *Config, log *slog.Logger) air {
-	return air{radio: ble.NewRadio(c.BLE.Adapter), keyFile: c.bleKeyFile(), log: log, cars: map[string]*nearCar{}}
+	return air{radio: ble.NewRadio(c.BLE.Adapter), keyFile: c.bleKeyFile(), log: log, cars: map[string]*nearCar{}, suspended: suspended}
 }
 
 // car replaces reader and commander by those over Bluetooth, as far as the settings want it.
@@ -49,14 +52,14 @@ func (a *air) car(vin string, v vehicle, reader bridge.Reader, commander bridge.
 
 func (a *air) open(vin string) *nearCar {
 	key, err := signed.LoadKey(a.keyFile)
-	n := &nearCar{link: a.radio.Link(vin)}
+	n := &nearCar{link: a.radio.Link(vin), suspended: a.suspended}
 	if err != nil {
 		n.noKey = &tesla.Error{Class: tesla.ErrNoKey, Text: a.keyFile + ": " + err.Error(), Todo: noKeyAdvice}
 	}
 	config := signed.Config{
 		VIN: vin, Key: key,
 		Dial:    func(context.Context) (connector.Connector, error) { return lasting{n.link}, nil },
-		Trouble: func(err error) { a.log.Warn("Bluetooth", "vin", vin, "err", err) }, Suspended: suspended,
+		Trouble: func(err error) { a.log.Warn("Bluetooth", "vin", vin, "err", err) }, Suspended: a.suspended,
 	}
 	if a.memory != nil {
 		config.Memory = ofBluetooth{a.memory}
@@ -99,6 +102,8 @@ type nearCar struct {
 	link  *ble.Link
 	car   *signed.Car
 	noKey error // why there is none
+
+	suspended func() time.Duration
 }
 
 // State asks the part of the car that is always awake. Out of range is no failure, and nobody knows how the car is then.
@@ -137,13 +142,15 @@ func (n *nearCar) Do(ctx context.Context, c tesla.Command) error {
 	return n.over(ctx, func(ctx context.Context) error { return n.car.Do(ctx, c) })
 }
 
-// over does something while there is a connection.
+// over does something while there is a connection. A command also grows old if the machine is suspended while it connects.
 func (n *nearCar) over(ctx context.Context, do func(context.Context) error) error {
 	connecting, end := ctx, func() {}
-	if until, bounded := hosts.End(ctx); bounded {
+	until, bounded := hosts.End(ctx)
+	if bounded {
 		connecting, end = context.WithDeadline(ctx, until)
 	}
 	defer end()
+	slept := n.suspended()
 	using, done, err := n.link.Use(connecting)
 	if errors.Is(connecting.Err(), context.DeadlineExceeded) && ctx.Err() == nil {
 		done()
@@ -153,6 +160,9 @@ func (n *nearCar) over(ctx context.Context, do func(context.Context) error) erro
 		return radioError(err, false)
 	}
 	defer done()
+	if bounded {
+		using = hosts.Until(using, until.Add(slept-n.suspended()))
+	}
 	return n.worded(using, do(using))
 }
 
