@@ -43,8 +43,8 @@ func New(o Options) (*Client, error) {
 }
 
 // Publish hands a message over and never blocks. A retained one becomes the topic's value on every connect from now on, and
-// is sent now unless it says the same as before; an empty one clears the topic, then and now. An unretained one is delivered at least once, unless 256 newer ones come
-// while the broker is away. All go out at QoS 1, in the order of the calls.
+// is sent now unless it says the same as before; an empty one clears the topic, then and now. An unretained one is delivered at
+// least once, unless 256 newer ones come while the broker is away. All go out at QoS 1, in the order of the calls.
 func (c *Client) Publish(topic string, payload []byte, retain bool) {
 	dropped := uint64(c.out.put(topic, payload, retain))
 	if dropped == 0 {
@@ -59,9 +59,6 @@ func (c *Client) Publish(topic string, payload []byte, retain bool) {
 		c.log.Warn("the broker is away for too long: dropped the oldest message", "topic", topic, "dropped", total)
 	}
 }
-
-// Republish sends every retained topic again, as after a connect.
-func (c *Client) Republish() { c.out.republish() }
 
 // Stats says how the connection is.
 func (c *Client) Stats() Stats { return c.gauge.read() }
