@@ -41,7 +41,8 @@ func (d *decoder) decodeFile(data []byte, c *Config) {
 	dec := yaml.NewDecoder(bytes.NewReader(data))
 	switch err := dec.Decode(&doc); {
 	case errors.Is(err, io.EOF):
-		return // empty: all defaults
+		c.Warnings = append(c.Warnings, "the file is empty, so each key has its default; copy what you need from config.example.yaml")
+		return
 	case err != nil:
 		d.syntax(err, data)
 		return
@@ -74,7 +75,7 @@ func (d *decoder) value(n *yaml.Node, path string, to reflect.Value) {
 // section decodes in the order of the struct's fields, not in that of the file.
 func (d *decoder) section(n *yaml.Node, path string, to reflect.Value) {
 	if n.Kind != yaml.MappingNode {
-		d.add(n.Line, path, "must be a section: keys, indented below it")
+		d.add(n.Line, path, "%s", noSection(n, path, to.Type()))
 		return
 	}
 	given := d.keys(n, path)
@@ -92,6 +93,21 @@ func (d *decoder) section(n *yaml.Node, path string, to reflect.Value) {
 		}
 		d.add(d.lines[join(path, key)], join(path, shown(key)), "%s", text)
 	}
+}
+
+// noSection says what belongs where something else than keys stands.
+func noSection(n *yaml.Node, path string, t reflect.Type) string {
+	word, _, glued := strings.Cut(n.Value, ":")
+	switch {
+	case n.Kind == yaml.ScalarNode && glued && slices.Contains(fieldKeys(t), word):
+		return "must be a section: keys, indented below it (after the colon of a key comes a blank)"
+	case path == "":
+		return "must be keys with values, a line each (as in config.example.yaml)"
+	case strings.HasSuffix(path, "]"):
+		return "must be an entry with keys (as in: - vin: 5YJ3E1EA7KF317000)"
+	}
+	keys := fieldKeys(t)
+	return "must be a section: keys, indented below it (such as " + strings.Join(keys[:min(len(keys), 3)], ", ") + ")"
 }
 
 // keys returns the values of a mapping by key and remembers their lines. Of a key that is given twice the first counts.
@@ -130,7 +146,7 @@ func (d *decoder) scalar(n *yaml.Node, path string, to reflect.Value) {
 		*p = n.Value // also of 1.3 or yes, which YAML takes for something else
 	case *bool:
 		if n.Decode(p) != nil {
-			d.add(n.Line, path, "must be true or false")
+			d.add(n.Line, path, "must be true or false, without quotes")
 		}
 	case *int:
 		if v, err := strconv.Atoi(n.Value); err != nil {
@@ -151,6 +167,11 @@ func (d *decoder) scalar(n *yaml.Node, path string, to reflect.Value) {
 			*p = v
 		}
 	}
+}
+
+// faulty tells whether the thing at path, as a whole, has a fault already.
+func (d *decoder) faulty(path string) bool {
+	return slices.ContainsFunc(d.faults, func(f fault) bool { return strings.HasPrefix(f.text, path+": ") })
 }
 
 // add notes a fault. path "" is the file as a whole.

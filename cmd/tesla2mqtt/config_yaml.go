@@ -36,6 +36,10 @@ func (d *decoder) syntax(err error, data []byte) {
 		text = "it does not tell why"
 	case bytes.Contains(data, []byte("\t")):
 		hint = "indent with spaces: YAML takes no tabs"
+	case bytes.IndexByte(data, 0) >= 0:
+		hint = "save the file as plain text, in UTF-8"
+	case strings.HasPrefix(text, "mapping values are not allowed"), strings.HasPrefix(text, "did not find expected key"):
+		hint = "let all keys of a section begin in the same column, and quote a value that has a colon and a blank in it"
 	}
 	d.add(line, "", "not readable as YAML: %s (%s)", text, hint)
 }
