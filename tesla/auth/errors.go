@@ -13,9 +13,10 @@ import (
 
 // Error is a fault of the login, for errors.As. Its text says what happened and what to do, and holds no secret.
 type Error struct {
-	kind   kind
-	text   string
-	status int // of the token endpoint's answer, 0 for none
+	kind    kind
+	text    string
+	status  int  // of the token endpoint's answer, 0 for none
+	damaged bool // the file holds no token
 }
 
 type kind string // also the word for it in Status
