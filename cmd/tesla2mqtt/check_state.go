@@ -36,7 +36,7 @@ func (k *checkup) stateFolder() (usable bool) {
 	if owner, known := ownerOf(info); known && owner != os.Geteuid() {
 		// As another user even a renewal of the login would leave files that the bridge may not touch.
 		k.fail("owner", fmt.Sprintf("%s belongs to user %d, and this is user %d", dir, owner, os.Geteuid()),
-			fmt.Sprintf("run the check as its owner: sudo -u '#%d' tesla2mqtt check; or give it to this user: chown -R %d %s", owner, os.Geteuid(), dir))
+			fmt.Sprintf("run the check as its owner: sudo -u '#%d' tesla2mqtt check; or give it to this user: chown -R %d %s", owner, os.Geteuid(), shellWord(dir)))
 		return false
 	}
 	k.ok("folder", dir+" is there and belongs to this user")
@@ -54,9 +54,9 @@ func (k *checkup) folderMode(dir string, info fs.FileInfo) {
 	case runtime.GOOS == "windows":
 		k.ok("mode", "not looked at on Windows")
 	case mode&0o022 != 0:
-		k.fail("mode", fmt.Sprintf("others may write there (mode %04o), and so replace the login", mode), "chmod 700 "+dir)
+		k.fail("mode", fmt.Sprintf("others may write there (mode %04o), and so replace the login", mode), "chmod 700 "+shellWord(dir))
 	case mode&0o077 != 0:
-		k.warn("mode", fmt.Sprintf("others may look into it (mode %04o)", mode), "chmod 700 "+dir)
+		k.warn("mode", fmt.Sprintf("others may look into it (mode %04o)", mode), "chmod 700 "+shellWord(dir))
 	default:
 		k.ok("mode", fmt.Sprintf("nobody else can look into it (mode %04o)", mode))
 	}
@@ -99,7 +99,7 @@ func (k *checkup) tokenMode(file string) {
 		k.fail("token.json", err.Error(), "make it readable for this user")
 	case runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0:
 		k.warn("token.json", fmt.Sprintf("others could read the login (mode %04o); now they cannot", info.Mode().Perm()),
-			"if others use this machine, change your Tesla password and log in anew")
+			"if others use this machine, change your Tesla password, which ends this login, and log in anew")
 	default:
 		k.ok("token.json", "nobody else can read the login")
 	}
