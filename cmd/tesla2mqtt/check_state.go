@@ -44,7 +44,7 @@ func (k *checkup) stateFolder() (usable bool) {
 	usable = k.writable(dir)
 	k.space(dir)
 	k.tokenMode(filepath.Join(dir, "token.json"))
-	k.running(filepath.Join(dir, runLock))
+	k.running(dir)
 	return usable
 }
 
@@ -105,20 +105,35 @@ func (k *checkup) tokenMode(file string) {
 	}
 }
 
-func (k *checkup) running(file string) {
-	if _, err := os.Stat(file); err != nil {
+func (k *checkup) running(dir string) {
+	switch runs, err := bridgeRuns(dir); {
+	case errors.Is(err, fs.ErrNotExist):
 		k.ok("run", "no bridge has run with this folder yet")
-		return
+	case err != nil:
+		k.fail("run", err.Error(), "give the file to this user, or delete it while no bridge runs")
+	case runs:
+		k.ok("run", "a bridge runs with this folder now")
+	default:
+		k.ok("run", "no bridge runs with this folder now")
+	}
+}
+
+// bridgeRuns tells whether a bridge runs with this state folder now. fs.ErrNotExist: none ever has.
+func bridgeRuns(dir string) (bool, error) {
+	file := filepath.Join(dir, runLock)
+	if _, err := os.Stat(file); err != nil { // or the look would make it
+		return false, err
 	}
 	lock := flock.New(file)
 	defer lock.Close() // it was only looked at
 	free, err := lock.TryRLock()
-	switch {
-	case err != nil:
-		k.fail("run", err.Error(), "give the file to this user, or delete it while no bridge runs")
-	case free:
-		k.ok("run", "no bridge runs with this folder now")
-	default:
-		k.ok("run", "a bridge runs with this folder now")
+	return err == nil && !free, err
+}
+
+// restartFor tells who has made a key what a bridge that runs now needs to use it; "" if none does.
+func restartFor(dir string) string {
+	if runs, err := bridgeRuns(dir); err != nil || !runs {
+		return ""
 	}
+	return " A bridge runs now, and reads its keys at its start: restart it, or it goes on without this one."
 }
