@@ -51,7 +51,7 @@ var advice = []struct {
 	{ErrForbidden, "refreshing does not help; try a new login, tesla.tls_min, tesla.tls_max or tesla.http2; see README, Limits"},
 	{ErrSigningRequired, "command this car by Bluetooth (docs/setup-bluetooth.md), or over the Fleet API with a key as tesla.key_file (tesla2mqtt fleet keygen makes one, see docs/setup-fleet.md); reading goes on without"},
 	{ErrNoProtocol, "set write: auto or rest for this car"},
-	{ErrNoKey, "see tesla.key_file in the configuration; tesla2mqtt check looks at it"},
+	{ErrNoKey, "see tesla.key_file in the configuration; tesla2mqtt check looks at it, and a running bridge reads it when it is restarted"},
 	{ErrNotAllowed, "look at the key's role under Locks in the car, and whether mobile access is allowed there"},
 	{ErrSession, "try again, with a new session; if it stays, the key or the clock of this machine is wrong"},
 	{ErrBudget, "raise the billing limit at developer.tesla.com or wait for the next month"},

@@ -36,7 +36,7 @@ func (k *checkup) stateFolder() (usable bool) {
 	if owner, known := ownerOf(info); known && owner != os.Geteuid() {
 		// As another user even a renewal of the login would leave files that the bridge may not touch.
 		k.fail("owner", fmt.Sprintf("%s belongs to user %d, and this is user %d", dir, owner, os.Geteuid()),
-			fmt.Sprintf("run the check as its owner: sudo -u '#%d' tesla2mqtt check; or give it to this user: chown -R %d %s", owner, os.Geteuid(), dir))
+			fmt.Sprintf("run the check as its owner: sudo -u '#%d' tesla2mqtt check; or give it to this user: chown -R %d %s", owner, os.Geteuid(), shellWord(dir)))
 		return false
 	}
 	k.ok("folder", dir+" is there and belongs to this user")
@@ -44,7 +44,7 @@ func (k *checkup) stateFolder() (usable bool) {
 	usable = k.writable(dir)
 	k.space(dir)
 	k.tokenMode(filepath.Join(dir, "token.json"))
-	k.running(filepath.Join(dir, runLock))
+	k.running(dir)
 	return usable
 }
 
@@ -56,9 +56,9 @@ func (k *checkup) folderMode(dir string, info fs.FileInfo) {
 	case open == "":
 		k.ok("mode", fmt.Sprintf("nobody else can look into it (mode %04o)", info.Mode().Perm()))
 	case writableByOthers(info):
-		k.fail("mode", open, "chmod 700 "+dir)
+		k.fail("mode", open, "chmod 700 "+shellWord(dir))
 	default:
-		k.warn("mode", open, "chmod 700 "+dir)
+		k.warn("mode", open, "chmod 700 "+shellWord(dir))
 	}
 }
 
@@ -99,26 +99,41 @@ func (k *checkup) tokenMode(file string) {
 		k.fail("token.json", err.Error(), "make it readable for this user")
 	case runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0:
 		k.warn("token.json", fmt.Sprintf("others could read the login (mode %04o); now they cannot", info.Mode().Perm()),
-			"if others use this machine, change your Tesla password and log in anew")
+			"if others use this machine, change your Tesla password, which ends this login, and log in anew")
 	default:
 		k.ok("token.json", "nobody else can read the login")
 	}
 }
 
-func (k *checkup) running(file string) {
-	if _, err := os.Stat(file); err != nil {
+func (k *checkup) running(dir string) {
+	switch runs, err := bridgeRuns(dir); {
+	case errors.Is(err, fs.ErrNotExist):
 		k.ok("run", "no bridge has run with this folder yet")
-		return
+	case err != nil:
+		k.fail("run", err.Error(), "give the file to this user, or delete it while no bridge runs")
+	case runs:
+		k.ok("run", "a bridge runs with this folder now")
+	default:
+		k.ok("run", "no bridge runs with this folder now")
+	}
+}
+
+// bridgeRuns tells whether a bridge runs with this state folder now. fs.ErrNotExist: none ever has.
+func bridgeRuns(dir string) (bool, error) {
+	file := filepath.Join(dir, runLock)
+	if _, err := os.Stat(file); err != nil { // or the look would make it
+		return false, err
 	}
 	lock := flock.New(file)
 	defer lock.Close() // it was only looked at
 	free, err := lock.TryRLock()
-	switch {
-	case err != nil:
-		k.fail("run", err.Error(), "give the file to this user, or delete it while no bridge runs")
-	case free:
-		k.ok("run", "no bridge runs with this folder now")
-	default:
-		k.ok("run", "a bridge runs with this folder now")
+	return err == nil && !free, err
+}
+
+// restartFor tells who has made a key what a bridge that runs now needs to use it; "" if none does.
+func restartFor(dir string) string {
+	if runs, err := bridgeRuns(dir); err != nil || !runs {
+		return ""
 	}
+	return " A bridge runs now, and reads its keys at its start: restart it, or it goes on without this one."
 }

@@ -169,6 +169,7 @@ func loadConfig(path string, getenv func(string) string) (*Config, error) {
 	d.checkAll(c)
 	c.readPassword(d, getenv)
 	c.readClientSecret(d, getenv)
+	c.rights(path)
 	// Empty means the base topic, whose slashes Home Assistant's ids cannot hold.
 	c.MQTT.ClientID = cmp.Or(c.MQTT.ClientID, strings.ReplaceAll(c.MQTT.BaseTopic, "/", "-"))
 	if err := d.err(); err != nil {

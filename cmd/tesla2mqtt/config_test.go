@@ -161,21 +161,6 @@ func TestPasswordFromEnvironment(t *testing.T) {
 	}
 }
 
-func TestReadablePasswordIsWarnedOf(t *testing.T) {
-	path := writeConfig(t, "mqtt: {username: me, password_file: pw}\n")
-	pw := filepath.Join(filepath.Dir(path), "pw")
-	if err := os.WriteFile(pw, []byte("hunter2"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Chmod(pw, 0o644); err != nil { // whatever the umask is
-		t.Fatal(err)
-	}
-	c, err := loadConfig(path, noEnv)
-	if err != nil || len(c.Warnings) != 1 || !strings.Contains(c.Warnings[0], "chmod 600") {
-		t.Errorf("warnings %v, %v", c.Warnings, err)
-	}
-}
-
 func TestConfigDoesNotPrintThePassword(t *testing.T) {
 	env := func(string) string { return "hunter2" }
 	c, err := loadConfig(writeConfig(t, "mqtt: {username: me}"), env)

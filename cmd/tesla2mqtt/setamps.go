@@ -8,7 +8,6 @@ import (
 	"io"
 	"regexp"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/urfave/cli/v3"
@@ -85,18 +84,10 @@ func carAndAmps(args []string) (car string, amps int, err error) {
 		return args[0], amps, nil
 	}
 	if number(0) {
-		return "", 0, &usageError{"CAR and AMPS are swapped", "the car comes first: tesla2mqtt set-amps " + shellWord(args[1]) + " " + args[0]}
+		return "", 0, &usageError{"CAR and AMPS are swapped", "the car comes first: tesla2mqtt set-amps " + shellWord(plain(args[1])) + " " + args[0]}
 	}
 	return "", 0, &usageError{"AMPS must be a whole number, without a unit",
-		"such as: tesla2mqtt set-amps " + shellWord(args[0]) + " " + cmp.Or(leadingDigits.FindString(args[1]), "10")}
-}
-
-// shellWord makes a name fit for a command line that is shown.
-func shellWord(name string) string {
-	if strings.Contains(name, " ") {
-		return strconv.QuoteToASCII(name)
-	}
-	return plain(name)
+		"such as: tesla2mqtt set-amps " + shellWord(plain(args[0])) + " " + cmp.Or(leadingDigits.FindString(args[1]), "10")}
 }
 
 // allowed applies what the configuration says of a car. amps are amperes of each phase.

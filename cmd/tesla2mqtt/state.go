@@ -22,7 +22,7 @@ func guardState(dir string, log *slog.Logger) error {
 		return nil // it will be made, or whoever opens it says what is wrong
 	}
 	if open := openToOthers(dir, info); open != "" {
-		log.Warn("the state folder holds the login: "+open, "todo", "chmod 700 "+dir)
+		log.Warn("the state folder holds the login: "+open, "todo", "chmod 700 "+shellWord(dir))
 	}
 	return nil
 }
@@ -81,13 +81,13 @@ func stateFix(dir string, err error) string {
 	case errors.Is(missing, fs.ErrPermission):
 		return "this user may not enter a folder above " + dir + ": let him (chmod +x there), or set state_dir to another place"
 	case missing != nil && me >= 0:
-		return fmt.Sprintf("make it for this user: sudo install -d -m 700 -o %d %s; or set state_dir to a folder that he has", me, dir)
+		return fmt.Sprintf("make it for this user: sudo install -d -m 700 -o %d %s; or set state_dir to a folder that he has", me, shellWord(dir))
 	case known && owner == 0 && me != 0:
-		return fmt.Sprintf("%s belongs to root, and this is user %d: sudo chown -R %[2]d %[1]s", dir, me)
+		return fmt.Sprintf("%s belongs to root, and this is user %d: sudo chown -R %[2]d %[3]s", dir, me, shellWord(dir))
 	case known && owner != me:
-		return fmt.Sprintf("%s belongs to user %d, and this is user %d: run this as that user (sudo -u '#%d' tesla2mqtt ...), or give it to this one: sudo chown -R %d %s", dir, owner, me, owner, me, dir)
+		return fmt.Sprintf("%s belongs to user %d, and this is user %d: run this as that user (sudo -u '#%d' tesla2mqtt ...), or give it to this one: sudo chown -R %d %s", dir, owner, me, owner, me, shellWord(dir))
 	case known:
-		return "chmod 700 " + dir + ", and see that all in it belongs to this user"
+		return "chmod 700 " + shellWord(dir) + ", and see that all in it belongs to this user"
 	}
 	return "let this user write " + dir
 }
