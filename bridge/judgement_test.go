@@ -26,6 +26,7 @@ func TestWhatWasReadJudges(t *testing.T) {
 		{"just now", 59 * time.Second, 59 * time.Second, time.Hour, amps, false, false, true, true},
 		{"a minute ago", time.Minute, time.Minute, time.Hour, amps, false, false, false, false},
 		{"before our last command", 5 * time.Second, 5 * time.Second, 4 * time.Second, amps, false, false, false, false},
+		{"before it, by a car whose clock is ahead", 5 * time.Second, 0, 4 * time.Second, amps, false, false, false, false},
 		{"an older picture", time.Second, 5 * time.Second, 4 * time.Second, amps, false, false, true, false},
 		{"repeated beside an idle car", 20 * time.Minute, 20 * time.Minute, time.Hour, amps, true, true, false, true},
 		{"repeated for too long", 21 * time.Minute, 21 * time.Minute, time.Hour, amps, true, true, false, false},
