@@ -297,3 +297,5 @@ func (g *guarded) Write(p []byte) (int, error) {
 	defer g.mu.Unlock()
 	return g.w.Write(p)
 }
+
+func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }

@@ -278,6 +278,8 @@ func TestDeskIsPure(t *testing.T) {
 		{"but not for ever", amps(8, 0, 4500*time.Millisecond), 0, 16, false, 5 * time.Second},
 		{"lower gap", amps(8, 0, 0), time.Second, 16, false, 4 * time.Second},
 		{"raise gap", amps(20, 0, 0), time.Second, 16, false, 14 * time.Second},
+		{"the same again is no lowering", amps(16, 0, 0), time.Second, 16, false, 14 * time.Second},
+		{"nor are any where the set point was never read", amps(8, 0, 0), time.Second, 0, false, 14 * time.Second},
 		{"gap is over", amps(20, 0, 0), time.Minute, 16, false, 2 * time.Second},
 		{"hurry skips the settling", amps(20, 0, 0), 0, 16, true, 0},
 		{"hurry skips no gap", amps(20, 0, 0), time.Second, 16, true, 14 * time.Second},
@@ -287,7 +289,11 @@ func TestDeskIsPure(t *testing.T) {
 			if c.lastAmps > 0 {
 				last = now.Add(-c.lastAmps)
 			}
-			if got := c.p.ready(a, last, &c.setPoint, c.hurry).Sub(now); got != c.want {
+			setPoint := &c.setPoint
+			if c.setPoint == 0 {
+				setPoint = nil
+			}
+			if got := c.p.ready(a, last, setPoint, c.hurry).Sub(now); got != c.want {
 				t.Errorf("ready after %s, want %s", got, c.want)
 			}
 		})
@@ -310,6 +316,7 @@ func TestWakesAllowed(t *testing.T) {
 	}{
 		{"never", nil, true},
 		{"just now", ago(time.Minute), false},
+		{"not quite a quarter ago", ago(15*time.Minute - 1), false},
 		{"a quarter ago", ago(15 * time.Minute), true},
 		{"six today", ago(h, 2*h, 3*h, 4*h, 5*h, 6*h), false},
 		{"six, one of them yesterday", ago(h, 2*h, 3*h, 4*h, 5*h, 25*h), true},

@@ -134,14 +134,33 @@ func retryAfter(h http.Header, text string) time.Duration {
 	if m := retryIn.FindStringSubmatch(text); m != nil {
 		asked = append(asked, m[1])
 	}
+	now, err := http.ParseTime(h.Get("Date")) // by the clock that a time in the headers was read from
+	if err != nil {
+		now = time.Now()
+	}
 	var longest time.Duration
 	for _, s := range asked {
-		n, err := strconv.ParseInt(strings.TrimSpace(s), 10, 32)
-		if err == nil && n > 0 {
-			longest = max(longest, time.Duration(n)*time.Second)
-		}
+		longest = max(longest, waitUntil(strings.TrimSpace(s), now))
 	}
 	return min(longest, maxRetryAfter)
+}
+
+// epoch is from when on a number of seconds, 31 years of them, is a time and not a wait: RateLimit-Reset has been used for both.
+const epoch = 1e9
+
+// waitUntil returns how long a header asks to wait, which it may say in seconds, in seconds since 1970 or as a date; 0 if it does not.
+func waitUntil(s string, now time.Time) time.Duration {
+	if at, err := http.ParseTime(s); err == nil {
+		return at.Sub(now)
+	}
+	n, err := strconv.ParseInt(s, 10, 64)
+	switch {
+	case err != nil || n < 0 || n >= 10*epoch:
+		return 0
+	case n >= epoch:
+		return time.Unix(n, 0).Sub(now)
+	}
+	return min(time.Duration(n)*time.Second, maxRetryAfter)
 }
 
 // transportError makes the error of a call that got no answer, or only part of one. Unless it is certain that nothing

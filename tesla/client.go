@@ -212,8 +212,7 @@ func (c *Client) try(ctx context.Context, class class, method, base, path string
 		limit = maxList
 	}
 	got, err := c.send(ctx, class, method, base+path, body, limit)
-	bill.settle(err, hosts.FleetRegion(base) != "")
-	if err != nil {
+	if err = bill.settle(err, hosts.FleetRegion(base) != ""); err != nil {
 		if c.fleet != nil {
 			err = err.inFleet()
 		}

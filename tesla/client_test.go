@@ -186,6 +186,7 @@ func answer(status int, header map[string]string, body string) *tesla.Client {
 }
 
 func TestRetryAfter(t *testing.T) {
+	const date = "Sat, 28 Nov 2026 00:00:00 GMT" // 1795824000
 	for _, c := range []struct {
 		name   string
 		header map[string]string
@@ -196,6 +197,10 @@ func TestRetryAfter(t *testing.T) {
 		{"body", nil, "Retry in 60497 seconds", 60497 * time.Second},
 		{"the two disagree", map[string]string{"Retry-After": "10", "RateLimit-Remaining": "0", "RateLimit-Reset": "90"}, "", 90 * time.Second},
 		{"the two disagree the other way", map[string]string{"Retry-After": "120", "RateLimit-Remaining": "0", "RateLimit-Reset": "90"}, "Retry in 5 seconds", 2 * time.Minute},
+		{"a time", map[string]string{"Date": date, "RateLimit-Remaining": "0", "RateLimit-Reset": "1795824090"}, "", 90 * time.Second},
+		{"a time that is over", map[string]string{"Date": date, "RateLimit-Remaining": "0", "RateLimit-Reset": "1795823999"}, "", 0},
+		{"a time in milliseconds", map[string]string{"Retry-After": "1795824090000"}, "", 0},
+		{"a date", map[string]string{"Date": date, "Retry-After": "Sat, 28 Nov 2026 00:02:00 GMT"}, "", 2 * time.Minute},
 		{"none", nil, "", 0},
 		{"nonsense", map[string]string{"Retry-After": "soon"}, "", 0},
 		{"negative", map[string]string{"Retry-After": "-5"}, "", 0},

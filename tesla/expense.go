@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"sync"
+
+	"tesla2mqtt/tesla/hosts"
 )
 
 // Expense is what a request costs where Tesla bills it (the Fleet API), and how badly it is needed. Lists of cars and looks
@@ -66,49 +68,79 @@ func (c class) expense(ctx context.Context) Expense {
 // bill is what one call costs: one request, and one more each time that it is sent again on its way, with a new token or
 // over a new connection.
 type bill struct {
-	mu     sync.Mutex
-	sent   int
-	unbill func() // the last request
+	book func() (unbill func(), err error)
+
+	mu           sync.Mutex // guards what follows
+	booked, sent int
+	unbill       func() // the last request
+	refused      *Error // why the last one was one too many
 }
 
-// book opens the bill of a call. The context it returns is for the requests, and ends if one too many is about to be sent.
+// book opens the bill of a call. The context it returns is for the requests. One too many is refused by the guard of the hosts before
+// it is sent; one that Go's client makes by itself, where a connection broke, only ends the context, and may have been sent.
 func (c *Client) book(ctx context.Context, e Expense) (context.Context, *bill, *Error) {
-	b := &bill{unbill: func() {}}
+	b := &bill{}
 	if c.Meter == nil || e == ExpenseNone {
 		return ctx, b, nil
 	}
-	var err error
-	if b.unbill, err = c.Meter.Book(ctx, e); err != nil {
-		refused := Error{Class: ErrOwnBudget, Text: err.Error(), cause: err}
-		if own, ok := errors.AsType[*Error](err); ok {
-			refused = *own
-		}
+	asked := ctx
+	b.book = func() (func(), error) { return c.Meter.Book(asked, e) }
+	if refused := b.cover(1); refused != nil {
 		refused.unsent = true
-		return ctx, nil, &refused
+		return ctx, nil, refused
 	}
 	ctx, stop := context.WithCancelCause(ctx)
+	ctx = hosts.Leave(ctx, func() error {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		if refused := b.cover(b.sent + 1); refused != nil {
+			return refused
+		}
+		return nil
+	})
 	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) {
 		b.mu.Lock()
 		defer b.mu.Unlock()
-		if b.sent++; b.sent == 1 {
-			return
+		b.sent++
+		if refused := b.cover(b.sent); refused != nil {
+			refused.Uncertain = e != ExpenseRead
+			stop(refused)
 		}
-		unbill, err := c.Meter.Book(ctx, e)
-		if err != nil {
-			stop(err)
-			return
-		}
-		b.unbill = unbill
 	}}), b, nil
 }
 
-// settle closes the bill. Tesla bills every answer below 500; what got no answer counts, unless it was never sent. That a
-// second try was not sent says nothing about the first, nor a proxy's 500 about what Tesla told the proxy: only an answer that
-// came from Tesla itself is taken at its word.
-func (b *bill) settle(err *Error, direct bool) {
+// cover books what lacks for so many requests.
+func (b *bill) cover(requests int) *Error {
+	if requests <= b.booked {
+		return nil
+	}
+	unbill, err := b.book()
+	if err == nil {
+		b.booked++
+		b.unbill = unbill
+		return nil
+	}
+	b.refused = &Error{Class: ErrOwnBudget, Text: err.Error(), cause: err}
+	if own, ok := errors.AsType[*Error](err); ok {
+		*b.refused = *own
+	}
+	return b.refused
+}
+
+// settle closes the bill, and returns err, or that the budget is to blame for it. Tesla bills every answer below 500; what got no
+// answer counts, unless it was never sent. That a second try was not sent says nothing about the first, nor a proxy's 500 about what
+// Tesla told the proxy: only an answer that came from Tesla itself is taken at its word.
+func (b *bill) settle(err *Error, direct bool) *Error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if err != nil && (err.unsent && b.sent == 0 || err.Status >= http.StatusInternalServerError && direct) {
+	if err == nil || b.booked == 0 {
+		return err
+	}
+	if b.refused != nil {
+		return b.refused
+	}
+	if err.unsent && b.sent < b.booked || err.Status >= http.StatusInternalServerError && direct {
 		b.unbill()
 	}
+	return err
 }

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httptrace"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -143,7 +144,8 @@ func (a again) RoundTrip(r *http.Request) (*http.Response, error) {
 	return a.next.RoundTrip(r)
 }
 
-// TestSentTwiceIsBookedTwice: Tesla bills the 401 as well.
+// TestSentTwiceIsBookedTwice: Tesla bills the 401 as well. Where there was money for one request, the second is not sent; that it was
+// not, and the command not carried out, is certain, and it is not Tesla who is blamed.
 func TestSentTwiceIsBookedTwice(t *testing.T) {
 	for _, most := range []int{0, 1} {
 		s := &sim.Tesla{Fleet: &sim.Fleet{}}
@@ -151,19 +153,69 @@ func TestSentTwiceIsBookedTwice(t *testing.T) {
 		token, _ := s.Login()
 		server := httptest.NewServer(s)
 		defer server.Close()
-		c := tesla.NewFleetClient(&http.Client{Transport: again{bearer{server.Client().Transport, token}}}, func() string { return server.URL })
+		listed, err := hosts.New(server.URL)
+		if err != nil {
+			t.Fatal(err)
+		}
+		guard := hosts.Guard{List: listed, Via: server.Client().Transport, Agent: "tesla2mqtt/test"}
+		c := tesla.NewFleetClient(&http.Client{Transport: again{bearer{tripper(guard.Send), token}}}, func() string { return server.URL })
 		m := &tally{booked: map[tesla.Expense]int{}, most: most}
 		c.Meter = m
 		if err := s.Fault("401", sim.On("command"), sim.Times(1)); err != nil {
 			t.Fatal(err)
 		}
+		err = c.Do(t.Context(), fleetVIN, tesla.Command{Thing: tesla.ChargeAmps, Value: 8})
+		if got, want := m.bill(), s.Bill(""); got != want || got.Commands != 2-most {
+			t.Errorf("%v; booked %+v, billed %+v, want %d commands", err, got, want, 2-most)
+		}
+		if most == 0 && err != nil || most == 1 && (!errors.Is(err, tesla.ErrOwnBudget) || tesla.MayHaveSucceeded(err) || errors.Is(err, tesla.ErrTemporary)) {
+			t.Errorf("with money for %d: %v", most, err)
+		}
+	}
+}
+
+// TestResentByTheTransport: what Go's client sends again by itself is booked too; where there is no money, nobody can tell whether it
+// went out, but why it was given up.
+func TestResentByTheTransport(t *testing.T) {
+	for _, most := range []int{0, 1} {
+		m := &tally{booked: map[tesla.Expense]int{}, most: most}
+		twice := tripper(func(r *http.Request) (*http.Response, error) {
+			for range 2 {
+				httptrace.ContextClientTrace(r.Context()).GotConn(httptrace.GotConnInfo{})
+			}
+			if err := r.Context().Err(); err != nil {
+				return nil, err
+			}
+			return says(200, `{"response":{"result":true}}`), nil
+		})
+		c := tesla.NewFleetClient(&http.Client{Transport: twice}, func() string { return hosts.FleetAPI("eu") })
+		c.Meter = m
 		err := c.Do(t.Context(), fleetVIN, tesla.Command{Thing: tesla.ChargeAmps, Value: 8})
-		if got, want := m.bill(), s.Bill(""); most == 0 && (err != nil || got != want || got.Commands != 2) {
-			t.Errorf("%v; booked %+v, billed %+v, want 2 commands", err, got, want)
+		if n := m.bill().Commands; n != 2-most || most == 0 && err != nil || most == 1 && (!errors.Is(err, tesla.ErrOwnBudget) || !tesla.MayHaveSucceeded(err)) {
+			t.Errorf("with money for %d: %d booked, %v", most, n, err)
 		}
-		if most == 1 && (!errors.Is(err, tesla.ErrOwnBudget) && !errors.Is(err, tesla.ErrTemporary)) {
-			t.Errorf("there was money for one, and yet: %v", err)
+	}
+}
+
+// TestBookedAndNotSent: the second try is booked before it is sent; that it then finds no connection costs nothing.
+func TestBookedAndNotSent(t *testing.T) {
+	m := &tally{booked: map[tesla.Expense]int{}}
+	listed, err := hosts.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	tries := 0
+	guard := hosts.Guard{List: listed, Via: tripper(func(r *http.Request) (*http.Response, error) {
+		if tries++; tries == 2 {
+			return nil, &net.OpError{Op: "dial", Err: errors.New("connection refused")}
 		}
+		httptrace.ContextClientTrace(r.Context()).GotConn(httptrace.GotConnInfo{})
+		return says(401, "token expired"), nil
+	})}
+	c := tesla.NewFleetClient(&http.Client{Transport: again{tripper(guard.Send)}}, func() string { return hosts.FleetAPI("eu") })
+	c.Meter = m
+	if _, err := c.ChargeState(t.Context(), fleetVIN); err == nil || tries != 2 || m.booked[tesla.ExpenseRead] != 1 {
+		t.Errorf("%v; %d tries, %d booked, want 1", err, tries, m.booked[tesla.ExpenseRead])
 	}
 }
 

@@ -160,9 +160,11 @@ func loadConfig(path string, getenv func(string) string) (*Config, error) {
 	d := &decoder{file: path, lines: map[string]int{}, newVehicle: c.newVehicle}
 	d.decodeFile(data, c)
 	if c.Tesla.API == "fleet" {
+		free := c.Vehicles
 		c = fleetDefaults() // only the file could tell that it is these
 		d = &decoder{file: path, lines: map[string]int{}, newVehicle: c.newVehicle}
 		d.decodeFile(data, c)
+		c.keepFree(free)
 	}
 	c.resolve(path)
 	_, c.account = d.lines["tesla"]

@@ -27,6 +27,16 @@ func fleetDefaults() *Config {
 	return c
 }
 
+// keepFree gives the cars whose reads Tesla does not bill the intervals that they have in free, the same cars by the defaults of a file
+// without the Fleet API.
+func (c *Config) keepFree(free []vehicle) {
+	for i, v := range c.Vehicles {
+		if v.Read == "ble" {
+			c.Vehicles[i].Poll = free[i].Poll
+		}
+	}
+}
+
 // checkFleet tells what the Fleet API needs and lacks, or what the Owner API is given and has no use for.
 func (d *decoder) checkFleet(c *Config) {
 	t := c.Tesla

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"text/tabwriter"
 
 	"github.com/urfave/cli/v3"
@@ -54,12 +55,15 @@ func (a *app) fleetStatus(ctx context.Context, cmd *cli.Command) (err error) {
 		faults = append(faults, err)
 		s.Problems = append(s.Problems, err.Error())
 	}
-	if key, err := loadKey(c); err != nil {
-		trouble(err)
-	} else if s.Key.Public, err = key.PublicPEM(); err != nil {
+	cars, unlisted := client.Vehicles(ctx)
+	if key, err := loadKey(c); err == nil {
+		s.Key.Public, err = key.PublicPEM()
+		if err != nil {
+			trouble(err)
+		}
+	} else if c.Tesla.KeyFile != "" || c.wantsKey(cars) {
 		trouble(err)
 	}
-	cars, unlisted := client.Vehicles(ctx)
 	if s.Bill, err = c.bill(c.paying(cars)); err != nil {
 		trouble(err)
 	}
@@ -91,6 +95,14 @@ func (a *app) fleetStatus(ctx context.Context, cmd *cli.Command) (err error) {
 		complain(a.err, fault)
 	}
 	return faults[last]
+}
+
+// wantsKey tells that commands to one of the cars have to be signed by this program.
+func (c *Config) wantsKey(cars []tesla.Vehicle) bool {
+	return slices.ContainsFunc(cars, func(car tesla.Vehicle) bool {
+		v, named := c.settings(car.VIN)
+		return (named || len(c.Vehicles) == 0) && v.Write == "auto" && car.SignedCommands
+	})
 }
 
 // bill is what the month has cost, by the count that all processes share, for so many cars.

@@ -132,6 +132,12 @@ func TestFleetConfig(t *testing.T) {
 	if c.Poll.Online != 5*time.Minute || c.Vehicles[0].Poll.Charging != 5*time.Minute || c.Vehicles[1].Poll.Online != time.Minute || c.Poll.State != time.Minute {
 		t.Errorf("polls: %+v, %+v", c.Poll, c.Vehicles)
 	}
+	near := mustLoad(t, tesla+"poll: {charging: 90s}\nvehicles: [{vin: 5YJ3E1EA7KF317000, read: ble}, {vin: 5YJ3E1EA7KF317001, read: ble, poll: {online: 7m}}, {vin: 5YJ3E1EA7KF317002}]")
+	for i, online := range []time.Duration{time.Minute, 7 * time.Minute, 5 * time.Minute} {
+		if p := near.Vehicles[i].Poll; p.Online != online || p.Charging != 90*time.Second {
+			t.Errorf("the reads of car %d: %+v, want one each %s", i, p, online)
+		}
+	}
 	if text := fmt.Sprintf("%v %+v %#v", c, *c, *login); strings.Contains(text, "hunter2") {
 		t.Error("the configuration prints the client secret")
 	}

@@ -36,6 +36,14 @@ func Over(ctx context.Context) bool {
 	return has && passed(time.Now(), end)
 }
 
+type leave struct{}
+
+// Leave has may asked before each request made with ctx is sent, its second try with a new token included. With an error, which is
+// returned, it is not.
+func Leave(ctx context.Context, may func() error) context.Context {
+	return context.WithValue(ctx, leave{}, may)
+}
+
 // passed asks both clocks: Go's own does not count the time for which the machine was suspended, the one on the wall may be set.
 func passed(now, end time.Time) bool {
 	return !now.Before(end) || !now.Round(0).Before(end.Round(0))
@@ -58,6 +66,11 @@ func (g Guard) Send(r *http.Request) (*http.Response, error) {
 	}
 	if r.Context().Err() != nil { // the transport's own error would not tell whether anything was sent
 		return nil, GivenUp
+	}
+	if may, asked := r.Context().Value(leave{}).(func() error); asked {
+		if err := may(); err != nil {
+			return nil, err
+		}
 	}
 	if r.GetBody != nil {
 		body, err := r.GetBody()
