@@ -180,7 +180,7 @@ func TestBelowFiveIsSentTwice(t *testing.T) {
 		name     string
 		from, to int
 		sends    int
-	}{{"crossing down", 16, 3, 2}, {"below already", 3, 4, 1}, {"going up", 3, 10, 1}, {"above", 16, 5, 1}} {
+	}{{"crossing down", 16, 3, 2}, {"from five", 5, 4, 2}, {"below already", 3, 4, 1}, {"going up", 3, 10, 1}, {"above", 16, 5, 1}} {
 		t.Run(c.name, func(t *testing.T) {
 			car := plugged()
 			car.Amps = c.from
