@@ -68,7 +68,7 @@ func hintForFlag(flag string, c *cli.Command, otherwise string) string {
 	for _, f := range slices.Concat(c.Flags, c.Root().Flags) {
 		names = append(names, f.Names()...)
 	}
-	if near := nearest(flag, names); near != "" {
+	if near := nearest(flag, names); near != "" && len(flag) > 2 {
 		return "did you mean: -" + near
 	}
 	return otherwise
