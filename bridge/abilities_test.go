@@ -19,7 +19,7 @@ func TestAbilitiesAreLogged(t *testing.T) {
 		says        []string
 	}{
 		{"takes commands", false, false, defaults(), []string{`level=INFO msg="the car is read and takes commands" car=model3 vin=` + vin + ` read_from=owner`}},
-		{"signed commands", true, true, defaults(), []string{`level=WARN msg="the car is READ-ONLY: each command will be rejected" car=model3 vin=` + vin +
+		{"signed commands", true, true, defaults(), []string{`level=WARN msg="the car is READ-ONLY: amps, limit and charging will be rejected" car=model3 vin=` + vin +
 			` read_from=owner because="car accepts signed commands only: the Owner API has none" todo="command this car by Bluetooth (docs/setup-bluetooth.md)`}},
 		{"as the first command shows", false, true, defaults(), []string{`level=INFO msg="the car is read and takes`, `level=WARN msg="the car is READ-ONLY`}},
 		{"commands.enabled", false, false, off, []string{`level=INFO msg="the car is read-only, as you want it" car=model3 vin=` + vin + ` read_from=owner because="the configuration says commands.enabled: false"`}},

@@ -74,7 +74,7 @@ func (c *car) logAbilities(why error) {
 	case errors.Is(why, errTurnedOff), errors.Is(why, errUntouched):
 		c.log.Info("the car is read-only, as you want it", append(of, "because", why)...)
 	default:
-		c.log.Warn("the car is READ-ONLY: each command will be rejected", append(of, "because", why, "todo", tesla.Advice(why))...)
+		c.log.Warn("the car is READ-ONLY: amps, limit and charging will be rejected", append(of, "because", why, "todo", tesla.Advice(why))...)
 	}
 }
 

@@ -55,6 +55,8 @@ func (k *checkup) mayReadHealth(r *mqtt.Rights, health string) {
 	switch {
 	case refused:
 		k.warn("read health", "the broker refuses this user to read "+health+", so tesla2mqtt healthcheck will say unhealthy", fix)
+	case unsure && r.Open:
+		k.ok("read health", "this user may read topics of any name; no bridge has run here yet")
 	case unsure:
 		k.warn("read health", "nothing came from "+health+": no bridge has run here yet, or this user may not read it, and then tesla2mqtt healthcheck will say unhealthy", fix)
 	case readable:

@@ -205,6 +205,7 @@ func TestCheckLogin(t *testing.T) {
 	found := checked(t, p.config, exitLogin)
 	wantFinding(t, found, "login/login", statusFail, "there is no Tesla login yet")
 	wantFinding(t, found, "broker/write", statusOK, "topics of any name")
+	wantFinding(t, found, "broker/read health", statusOK, "no bridge has run here yet")
 	p.logIn()
 	found = checked(t, p.config, exitDone)
 	wantFinding(t, found, "broker/login", statusWarn, "anybody on the network who can reach it: he can read your cars, and command them") // only a warning
