@@ -158,7 +158,7 @@ func TestFleetAndOwnerDoNotMix(t *testing.T) {
 			dir, silent := t.TempDir(), function(func(*http.Request) (*http.Response, error) { return nil, errors.New("not to be asked") })
 			client, place := "", home
 			if tt.made != nil {
-				client, place = tt.made.ClientID, tt.made.Tokens()
+				client, place = tt.made.ClientID, hosts.FleetTokens(tt.made.API)
 			}
 			text := fmt.Sprintf(`{"version":1,"access_token":"a1","refresh_token":"EU_r1","issuer":%q,"obtained_at":"2099-01-01T00:00:00Z","expires_in":28800,"client_id":%q}`, place+v3, client)
 			put(t, dir, text)

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/oauth2"
 
 	"tesla2mqtt/internal/secret"
+	"tesla2mqtt/tesla/hosts"
 )
 
 // Login is one attempt of a person to log in with a browser.
@@ -26,9 +27,9 @@ func (s *Source) StartLogin() *Login {
 
 // URL is the address for the person's browser.
 func (l *Login) URL() string {
-	page, with := "https://auth.tesla.com", []oauth2.AuthCodeOption{oauth2.S256ChallengeOption(l.verifier.Reveal())}
+	page, with := hosts.Login, []oauth2.AuthCodeOption{oauth2.S256ChallengeOption(l.verifier.Reveal())}
 	if f := l.s.c.Fleet; f != nil {
-		page = f.Page() // which asks again for what was not ticked the last time
+		page = hosts.LoginFor(f.API) // which asks again for what was not ticked the last time
 		with = append(with, oauth2.SetAuthURLParam("prompt_missing_scopes", "true"))
 	}
 	return l.s.endpoint(cmp.Or(l.s.c.AuthURL, page)+v3).AuthCodeURL(l.state.Reveal(), with...)
@@ -39,7 +40,7 @@ func (l *Login) URL() string {
 func (l *Login) Finish(ctx context.Context, text string) (Recognised, error) {
 	p, fault := parse(text, l.s.redirect())
 	if fault == nil && p.state.Reveal() != "" && p.state.Reveal() != l.state.Reveal() {
-		fault = refuse("the state does not match, nothing was sent: this address belongs to another attempt; open the one printed last")
+		fault = refuse("the state does not match: this address belongs to another attempt; open the one printed last")
 	}
 	if fault == nil {
 		p.issuer, fault = l.s.issuer(p.issuer)
@@ -59,18 +60,25 @@ func (l *Login) Finish(ctx context.Context, text string) (Recognised, error) {
 	return p.kind, fault
 }
 
-// issuer decides where a login lives. What a pasted text or the file names must be listed; a Fleet application's is known,
-// and the owner's auth_url wins.
+// issuer decides where a login lives. What a pasted text or the file names must be a place where Tesla makes logins: a forged
+// address could else send the code to any host that the configuration lists. A Fleet application's place is known, and the
+// owner's auth_url wins.
 func (s *Source) issuer(named string) (string, *Error) {
-	u, err := url.Parse(cmp.Or(named, s.c.AuthURL, "https://auth.tesla.com"))
-	if err != nil || !s.c.Hosts.Allows(u) {
-		return "", refuse("the issuer is not a listed host of Tesla's, nothing was sent: never use an address that somebody sent you")
+	u, err := url.Parse(cmp.Or(named, s.c.AuthURL, hosts.Login))
+	if err != nil || !hosts.Issues(u) && (s.c.AuthURL == "" || !under(s.c.AuthURL, u)) {
+		return "", refuse("the issuer is no place where Tesla makes logins: never use an address that somebody sent you")
 	}
 	place := u.Scheme + "://" + u.Host
 	if s.c.Fleet != nil {
-		place = s.c.Fleet.Tokens()
+		place = hosts.FleetTokens(s.c.Fleet.API)
 	}
 	return cmp.Or(s.c.AuthURL, place) + v3, nil
+}
+
+// under tells whether u is on the host of base.
+func under(base string, u *url.URL) bool {
+	b, err := url.Parse(base)
+	return err == nil && u.User == nil && u.Scheme == b.Scheme && u.Host == b.Host
 }
 
 // Recognised is what a pasted text was taken for, to be told to the person.

@@ -122,6 +122,8 @@ func TestInvariant9BadPasteChangesNothing(t *testing.T) {
 		{"wrong state", callbackURL("other", home+v3), "state does not match", 0},
 		{"unlisted issuer", callbackURL("", "https://evil.example/oauth2/v3"), "issuer", 0},
 		{"plain http issuer", callbackURL("", "http://auth.tesla.com/oauth2/v3"), "issuer", 0},
+		{"an API's host as the issuer", callbackURL("", "https://owner-api.teslamotors.com/oauth2/v3"), "issuer", 0},
+		{"another port of Tesla's", callbackURL("", "https://auth.tesla.com:8443/oauth2/v3"), "issuer", 0},
 		{"user in the issuer", callbackURL("", "https://auth.tesla.com:x@evil.example/oauth2/v3"), "issuer", 0},
 		{"cancelled", "tesla://auth/callback?error=login_cancelled", "login_cancelled", 0},
 		{"used code", "EU_0ldc0de0ldc0de", "codes last only minutes and work once", 1},
@@ -146,6 +148,25 @@ func TestInvariant9BadPasteChangesNothing(t *testing.T) {
 				want(t, "state", s.Status().State, "ok")
 			})
 		})
+	}
+}
+
+// A proxy for the API sees access tokens, as its owner wants; an address that somebody else made must not send it a code.
+func TestProxyOfTheAPIMakesNoLogins(t *testing.T) {
+	const proxy = "https://proxy.example"
+	h, err := hosts.New(proxy)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tesla := newFake()
+	s, err := Open(t.TempDir(), Config{APIURL: proxy, Hosts: h, Transport: tesla})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	_, err = s.StartLogin().Finish(t.Context(), callbackURL("", proxy+v3))
+	if err == nil || !strings.Contains(err.Error(), "issuer") || len(tesla.hosts) > 0 {
+		t.Errorf("got %v; asked were %v", err, tesla.hosts)
 	}
 }
 

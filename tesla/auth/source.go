@@ -136,10 +136,7 @@ func (s *Source) APIURL() string {
 	if s.c.Fleet != nil {
 		return cmp.Or(s.c.APIURL, s.c.Fleet.API)
 	}
-	if s.c.APIURL == "" && strings.HasSuffix(s.state.Load().tok.Issuer, ".cn"+v3) {
-		return "https://owner-api.vn.cloud.tesla.cn"
-	}
-	return cmp.Or(s.c.APIURL, "https://owner-api.teslamotors.com")
+	return cmp.Or(s.c.APIURL, hosts.OwnerAPI(s.state.Load().tok.Issuer))
 }
 
 // Refresh renews the token now, whatever its age, unless another process has just done so.
