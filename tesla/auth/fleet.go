@@ -81,23 +81,6 @@ func (s *Source) redirect() string {
 	return s.c.Fleet.RedirectURL
 }
 
-// answered finds what follows the redirect URL in a text that was pasted. Byte for byte, as Tesla compares it, but for the
-// slash that browsers put after a bare host.
-func answered(redirect, text string) (query string, found bool) {
-	_, after, found := strings.Cut(text, redirect)
-	if redirect == "" || !found {
-		return "", false
-	}
-	if strings.Count(redirect, "/") == 2 {
-		after = strings.TrimPrefix(after, "/")
-	}
-	after, found = strings.CutPrefix(after, "?")
-	if end := strings.IndexAny(after, " \t\r\n'\"<>"); end >= 0 {
-		after = after[:end]
-	}
-	return after, found
-}
-
 // Grant is what an access token says that it is good for.
 type Grant struct{ Audience, Scopes []string }
 

@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"tesla2mqtt/tesla/auth/paste"
 	"tesla2mqtt/tesla/hosts"
 )
 
@@ -52,7 +53,7 @@ func TestLoginByCallback(t *testing.T) {
 		want(t, "length of the state", len(asked.Get("state")), 43)
 
 		kind, err := l.Finish(t.Context(), callbackURL(asked.Get("state"), home+v3))
-		if err != nil || kind != CallbackURL {
+		if err != nil || kind != paste.CallbackURL {
 			t.Fatalf("got %v, %v", kind, err)
 		}
 		want(t, "grant", tesla.forms[0].Get("grant_type"), "authorization_code")
@@ -72,13 +73,13 @@ func TestLoginByCallback(t *testing.T) {
 func TestLoginElsewhere(t *testing.T) {
 	for _, tt := range []struct {
 		name, authURL, text, host, api string
-		kind                           Recognised
+		kind                           paste.Kind
 	}{
-		{"China by callback", "", callbackURL("", "https://auth.tesla.cn/oauth2/v3"), "auth.tesla.cn", "https://owner-api.vn.cloud.tesla.cn", CallbackURL},
-		{"bare code", "", goodCode, "auth.tesla.com", "https://owner-api.teslamotors.com", AuthorizationCode},
-		{"refresh token", "", "refresh_token=" + refreshName(0), "auth.tesla.com", "https://owner-api.teslamotors.com", RefreshToken},
-		{"simulator", "http://127.0.0.1:4711", callbackURL("", "http://127.0.0.1:4711/oauth2/v3"), "127.0.0.1:4711", "https://owner-api.teslamotors.com", CallbackURL},
-		{"proxy that shows Tesla's issuer", "https://proxy.example/t", callbackURL("", home+v3), "proxy.example", "https://owner-api.teslamotors.com", CallbackURL},
+		{"China by callback", "", callbackURL("", "https://auth.tesla.cn/oauth2/v3"), "auth.tesla.cn", "https://owner-api.vn.cloud.tesla.cn", paste.CallbackURL},
+		{"bare code", "", goodCode, "auth.tesla.com", "https://owner-api.teslamotors.com", paste.AuthorizationCode},
+		{"refresh token", "", "refresh_token=" + refreshName(0), "auth.tesla.com", "https://owner-api.teslamotors.com", paste.RefreshToken},
+		{"simulator", "http://127.0.0.1:4711", callbackURL("", "http://127.0.0.1:4711/oauth2/v3"), "127.0.0.1:4711", "https://owner-api.teslamotors.com", paste.CallbackURL},
+		{"proxy that shows Tesla's issuer", "https://proxy.example/t", callbackURL("", home+v3), "proxy.example", "https://owner-api.teslamotors.com", paste.CallbackURL},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

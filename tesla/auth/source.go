@@ -1,5 +1,6 @@
 // Package auth holds everything about the Tesla login: how it is made, kept, renewed and sent. No other part of this program
-// sees a token. Package hosts knows who may be talked to, package secret the text that does not print.
+// sees a token. Package hosts knows who may be talked to, package secret the text that does not print, package paste what a person
+// may paste to log in.
 //
 // Secrets: the refresh token is the whole Tesla account (locate, unlock, drive) for months, the access token the same for
 // 8 hours; an authorization code with its PKCE verifier becomes both. Those of a [Fleet] login are good for its [Scopes] only;
