@@ -152,6 +152,19 @@ func TestInvariant9BadPasteChangesNothing(t *testing.T) {
 	}
 }
 
+// Without a refresh token a login would end in hours; it is not taken for one.
+func TestLoginWithoutARefreshToken(t *testing.T) {
+	bubble(t, func(t *testing.T, dir string, tesla *fake, s *Source) {
+		tesla.answer = respond(200, `{"access_token":"eyJnew","expires_in":28800,"token_type":"Bearer"}`)
+		_, err := s.StartLogin().Finish(t.Context(), goodCode)
+		if err == nil || !strings.Contains(err.Error(), "no token that could be used and renewed") {
+			t.Errorf("got %v", err)
+		}
+		want(t, "on disk", onDisk(t, dir), 0)
+		mustGet(t, s, 0)
+	})
+}
+
 // A proxy for the API sees access tokens, as its owner wants; an address that somebody else made must not send it a code.
 func TestProxyOfTheAPIMakesNoLogins(t *testing.T) {
 	const proxy = "https://proxy.example"
