@@ -14,7 +14,7 @@ import (
 // fleetPlaces are those of the Fleet API, which the configuration tells whether there is a login or not.
 func (k *checkup) fleetPlaces() []spot {
 	login, t := k.config.fleetLogin(), k.config.Tesla
-	all := []spot{{"login page", cmp.Or(t.AuthURL, login.Page())}, {"token host", cmp.Or(t.AuthURL, login.Tokens())}, {"API", cmp.Or(t.APIURL, login.API)}}
+	all := []spot{{"login page", cmp.Or(t.AuthURL, hosts.LoginFor(login.API))}, {"token host", cmp.Or(t.AuthURL, hosts.FleetTokens(login.API))}, {"API", cmp.Or(t.APIURL, login.API)}}
 	return slices.CompactFunc(all, func(a, b spot) bool { return a.url == b.url && a.name != "API" && b.name != "API" })
 }
 

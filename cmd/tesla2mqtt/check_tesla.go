@@ -77,15 +77,11 @@ func (k *checkup) places(source *auth.Source) []spot {
 	if k.config.Tesla.API == "fleet" {
 		return k.fleetPlaces()
 	}
-	login := "https://auth.tesla.com"
 	if source == nil {
-		return []spot{{"login page", cmp.Or(k.config.Tesla.AuthURL, login)}}
+		return []spot{{"login page", cmp.Or(k.config.Tesla.AuthURL, hosts.Login)}}
 	}
 	api := source.APIURL()
-	if strings.HasSuffix(api, ".cn") {
-		login = "https://auth.tesla.cn"
-	}
-	return []spot{{"login page", cmp.Or(k.config.Tesla.AuthURL, login)}, {"API", api}}
+	return []spot{{"login page", cmp.Or(k.config.Tesla.AuthURL, hosts.LoginFor(api))}, {"API", api}}
 }
 
 // knock is how a host answered a request without a credential.

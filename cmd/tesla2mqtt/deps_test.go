@@ -28,17 +28,19 @@ func TestBoundaries(t *testing.T) {
 		mochi  = "github.com/mochi-mqtt/server/v2"
 	)
 	for pkg, never := range map[string][]string{
-		"tesla":           {oauth, paho, module + "tesla/auth", module + "tesla/meter", module + "bridge", "log/slog"},
-		"tesla/auth":      {paho, module + "bridge", module + "tesla"},
-		"tesla/signed":    {oauth, paho, module + "tesla/auth", module + "tesla/sim", module + "bridge", "log/slog"},
-		"tesla/ble":       {oauth, paho, module + "tesla", module + "tesla/auth", module + "tesla/sim", module + "bridge", "log/slog", "net/http", "testing"},
-		"tesla/enroll":    {oauth, paho, module + "tesla/auth", module + "tesla/sim", module + "bridge", "log/slog"},
-		"tesla/telemetry": {oauth, paho, module + "tesla/auth", module + "bridge", "log/slog"},
-		"tesla/sim":       {oauth, paho, module + "tesla", module + "bridge"},
-		"bridge":          {oauth, paho, "net/http/httptest", module + "tesla/auth", module + "tesla/sim", module + "bridge/mqtt"},
-		"bridge/mqtt":     {oauth, mochi, module + "tesla", module + "bridge"},
-		"cmd/tesla2mqtt":  {mochi, "testing", module + "tesla/sim", module + "tesla/sim/vcp", module + "tesla/ble/bluetest", module + "bridge/mqtt/mqtttest"},
-		"tesla/meter":     {oauth, paho, module + "tesla/auth", module + "bridge", "log/slog"},
+		"tesla":      {oauth, paho, module + "tesla/auth", module + "tesla/meter", module + "bridge", "log/slog"},
+		"tesla/auth": {paho, module + "bridge", module + "tesla"},
+		// It is given codes and tokens, so it must not be able to do anything with them.
+		"tesla/auth/paste": {oauth, paho, module + "tesla", module + "bridge", "net", "net/http"},
+		"tesla/signed":     {oauth, paho, module + "tesla/auth", module + "tesla/sim", module + "bridge", "log/slog"},
+		"tesla/ble":        {oauth, paho, module + "tesla", module + "tesla/auth", module + "tesla/sim", module + "bridge", "log/slog", "net/http", "testing"},
+		"tesla/enroll":     {oauth, paho, module + "tesla/auth", module + "tesla/sim", module + "bridge", "log/slog"},
+		"tesla/telemetry":  {oauth, paho, module + "tesla/auth", module + "bridge", "log/slog"},
+		"tesla/sim":        {oauth, paho, module + "tesla", module + "bridge"},
+		"bridge":           {oauth, paho, "net/http/httptest", module + "tesla/auth", module + "tesla/sim", module + "bridge/mqtt"},
+		"bridge/mqtt":      {oauth, mochi, module + "tesla", module + "bridge"},
+		"cmd/tesla2mqtt":   {mochi, "testing", module + "tesla/sim", module + "tesla/sim/vcp", module + "tesla/ble/bluetest", module + "bridge/mqtt/mqtttest"},
+		"tesla/meter":      {oauth, paho, module + "tesla/auth", module + "bridge", "log/slog"},
 		// It starts the other, and is nothing beside it.
 		"cmd/addon": {oauth, paho, mochi, "testing", module + "tesla", module + "tesla/auth", module + "tesla/sim", module + "bridge",
 			module + "bridge/mqtt", "gopkg.in/yaml.v3"},

@@ -123,8 +123,10 @@ func (a *app) pasteLogin(ctx context.Context, c *Config, source *auth.Source, fi
 		case err == nil:
 			fmt.Fprintf(a.err, "Logged in. The login is kept in %s and renews itself.\n", file)
 			return nil
-		case n == attempts || !unsent(err):
+		case !unsent(err):
 			return fmt.Errorf("login: %w", err)
+		case n == attempts:
+			return fmt.Errorf("login: %w; nothing was sent", err)
 		}
 		fmt.Fprintf(a.err, "That did not work: %v\nNothing was sent. Please try again.\n", err)
 	}

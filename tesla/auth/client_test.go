@@ -2,6 +2,7 @@ package auth
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -229,4 +230,8 @@ func TestOpenFailsEarly(t *testing.T) {
 			t.Errorf("%s: got %v", dir, err)
 		}
 	}
+}
+
+func jwt(claims string) string {
+	return "eyJhbGciOiJub25lIn0." + base64.RawURLEncoding.EncodeToString([]byte(claims)) + ".c2lnbmF0dXJl"
 }

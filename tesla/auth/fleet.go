@@ -32,22 +32,6 @@ func Scopes() []string {
 	return []string{"openid", "offline_access", "vehicle_device_data", "vehicle_charging_cmds"}
 }
 
-// Page is the host where a person logs in.
-func (f *Fleet) Page() string {
-	if strings.HasSuffix(f.API, ".cn") {
-		return "https://auth.tesla.cn"
-	}
-	return "https://auth.tesla.com"
-}
-
-// Tokens is the host where codes and refresh tokens are traded. Tesla wants it to be this one since August 2025.
-func (f *Fleet) Tokens() string {
-	if strings.HasSuffix(f.API, ".cn") {
-		return "https://auth.tesla.cn"
-	}
-	return "https://fleet-auth.prd.vn.cloud.tesla.com"
-}
-
 // exchange trades a code. Here and in Partner the client secret leaves this program: renewals go without.
 func (s *Source) exchange(ctx context.Context, conf oauth2.Config, g grant) (*oauth2.Token, error) {
 	with := []oauth2.AuthCodeOption{oauth2.VerifierOption(g.verifier.Reveal())}
@@ -67,7 +51,7 @@ func (s *Source) Partner(ctx context.Context) (*http.Client, error) {
 	}
 	ctx, cancel := s.asking(ctx)
 	defer cancel()
-	conf := clientcredentials.Config{ClientID: f.ClientID, ClientSecret: f.Secret.Reveal(), TokenURL: cmp.Or(s.c.AuthURL, f.Tokens()) + v3 + "/token",
+	conf := clientcredentials.Config{ClientID: f.ClientID, ClientSecret: f.Secret.Reveal(), TokenURL: cmp.Or(s.c.AuthURL, hosts.FleetTokens(f.API)) + v3 + "/token",
 		Scopes: slices.DeleteFunc(Scopes(), func(s string) bool { return s == "offline_access" }), EndpointParams: url.Values{"audience": {f.API}}, AuthStyle: oauth2.AuthStyleInParams}
 	t, err := conf.Token(ctx)
 	if err != nil {
@@ -95,23 +79,6 @@ func (s *Source) redirect() string {
 		return ""
 	}
 	return s.c.Fleet.RedirectURL
-}
-
-// answered finds what follows the redirect URL in a text that was pasted. Byte for byte, as Tesla compares it, but for the
-// slash that browsers put after a bare host.
-func answered(redirect, text string) (query string, found bool) {
-	_, after, found := strings.Cut(text, redirect)
-	if redirect == "" || !found {
-		return "", false
-	}
-	if strings.Count(redirect, "/") == 2 {
-		after = strings.TrimPrefix(after, "/")
-	}
-	after, found = strings.CutPrefix(after, "?")
-	if end := strings.IndexAny(after, " \t\r\n'\"<>"); end >= 0 {
-		after = after[:end]
-	}
-	return after, found
 }
 
 // Grant is what an access token says that it is good for.

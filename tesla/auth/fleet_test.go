@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"tesla2mqtt/internal/secret"
+	"tesla2mqtt/tesla/auth/paste"
 	"tesla2mqtt/tesla/hosts"
 	"tesla2mqtt/tesla/sim"
 )
@@ -86,7 +87,7 @@ func TestFleetLogin(t *testing.T) {
 			if err != nil || !strings.HasPrefix(address, "https://my.example/tesla?") {
 				t.Fatal(address, err)
 			}
-			if kind, err := l.Finish(t.Context(), address); err != nil || kind != CallbackURL {
+			if kind, err := l.Finish(t.Context(), address); err != nil || kind != paste.CallbackURL {
 				t.Fatal(kind, err)
 			}
 			if err := source.Refresh(t.Context()); err != nil {
@@ -102,41 +103,6 @@ func TestFleetLogin(t *testing.T) {
 			g := source.Grant()
 			want(t, "audience", slices.Contains(g.Audience, hosts.FleetAPI(region)), true)
 			want(t, "scopes", strings.Join(g.Scopes, " "), strings.Join(Scopes(), " "))
-		})
-	}
-}
-
-// TestFleetPaste: only the application's own redirect URL is an answer, and a refresh token of it.
-func TestFleetPaste(t *testing.T) {
-	const code, state = "EU_0123456789abcdef", "&state=abc&issuer=https%3A%2F%2Fauth.tesla.com%2Foauth2%2Fv3"
-	for _, tt := range []struct {
-		name, redirect, text string
-		kind                 Recognised
-		fail                 string
-	}{
-		{"the address", "https://my.example/tesla", "https://my.example/tesla?code=" + code + state, CallbackURL, ""},
-		{"in quotes and broken", "https://my.example/tesla", "'https://my.example/tesla?code=EU_0123\n456789abcdef" + state + "'\n", CallbackURL, ""},
-		{"in a log line", "https://my.example/tesla", "GET https://my.example/tesla?code=" + code + state + " HTTP/1.1", CallbackURL, ""},
-		{"a bare host, as browsers show it", "https://my.example", "https://my.example/?code=" + code + state, CallbackURL, ""},
-		{"a bare host", "https://my.example", "https://my.example?code=" + code + state, CallbackURL, ""},
-		{"a slash too much", "https://my.example/tesla", "https://my.example/tesla/?code=" + code + state, "", "begins with https://my.example/tesla?code="},
-		{"another host", "https://my.example/tesla", "https://evil.example/tesla?code=" + code + state, "", "begins with https://my.example/tesla?code="},
-		{"that of the Owner API", "https://my.example/tesla", "tesla://auth/callback?code=" + code + state, "", "begins with https://my.example/tesla?code="},
-		{"the Owner API does not take ours", "", "https://my.example/tesla?code=" + code + state, "", "begins with tesla://auth/callback?code="},
-		{"not ticked", "https://my.example/tesla", "https://my.example/tesla?error=login_cancelled&state=abc", CallbackURL, "login_cancelled"},
-		{"no code", "https://my.example/tesla", "https://my.example/tesla?state=abc", CallbackURL, "no code"},
-		{"a refresh token", "https://my.example/tesla", "NA_" + strings.Repeat("0123456789abcdef", 4), RefreshToken, ""},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			p, fault := parse(tt.text, tt.redirect)
-			if (fault == nil) != (tt.fail == "") || fault != nil && !strings.Contains(fault.Error(), tt.fail) {
-				t.Fatalf("got %v", fault)
-			}
-			want(t, "kind", p.kind, tt.kind)
-			if fault == nil && tt.kind == CallbackURL {
-				want(t, "code", p.code.Reveal(), code)
-				want(t, "state", p.state.Reveal(), "abc")
-			}
 		})
 	}
 }
@@ -158,7 +124,7 @@ func TestFleetAndOwnerDoNotMix(t *testing.T) {
 			dir, silent := t.TempDir(), function(func(*http.Request) (*http.Response, error) { return nil, errors.New("not to be asked") })
 			client, place := "", home
 			if tt.made != nil {
-				client, place = tt.made.ClientID, tt.made.Tokens()
+				client, place = tt.made.ClientID, hosts.FleetTokens(tt.made.API)
 			}
 			text := fmt.Sprintf(`{"version":1,"access_token":"a1","refresh_token":"EU_r1","issuer":%q,"obtained_at":"2099-01-01T00:00:00Z","expires_in":28800,"client_id":%q}`, place+v3, client)
 			put(t, dir, text)

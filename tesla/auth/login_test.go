@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"tesla2mqtt/tesla/auth/paste"
 	"tesla2mqtt/tesla/hosts"
 )
 
@@ -52,7 +53,7 @@ func TestLoginByCallback(t *testing.T) {
 		want(t, "length of the state", len(asked.Get("state")), 43)
 
 		kind, err := l.Finish(t.Context(), callbackURL(asked.Get("state"), home+v3))
-		if err != nil || kind != CallbackURL {
+		if err != nil || kind != paste.CallbackURL {
 			t.Fatalf("got %v, %v", kind, err)
 		}
 		want(t, "grant", tesla.forms[0].Get("grant_type"), "authorization_code")
@@ -72,13 +73,13 @@ func TestLoginByCallback(t *testing.T) {
 func TestLoginElsewhere(t *testing.T) {
 	for _, tt := range []struct {
 		name, authURL, text, host, api string
-		kind                           Recognised
+		kind                           paste.Kind
 	}{
-		{"China by callback", "", callbackURL("", "https://auth.tesla.cn/oauth2/v3"), "auth.tesla.cn", "https://owner-api.vn.cloud.tesla.cn", CallbackURL},
-		{"bare code", "", goodCode, "auth.tesla.com", "https://owner-api.teslamotors.com", AuthorizationCode},
-		{"refresh token", "", "refresh_token=" + refreshName(0), "auth.tesla.com", "https://owner-api.teslamotors.com", RefreshToken},
-		{"simulator", "http://127.0.0.1:4711", callbackURL("", "http://127.0.0.1:4711/oauth2/v3"), "127.0.0.1:4711", "https://owner-api.teslamotors.com", CallbackURL},
-		{"proxy that shows Tesla's issuer", "https://proxy.example/t", callbackURL("", home+v3), "proxy.example", "https://owner-api.teslamotors.com", CallbackURL},
+		{"China by callback", "", callbackURL("", "https://auth.tesla.cn/oauth2/v3"), "auth.tesla.cn", "https://owner-api.vn.cloud.tesla.cn", paste.CallbackURL},
+		{"bare code", "", goodCode, "auth.tesla.com", "https://owner-api.teslamotors.com", paste.AuthorizationCode},
+		{"refresh token", "", "refresh_token=" + refreshName(0), "auth.tesla.com", "https://owner-api.teslamotors.com", paste.RefreshToken},
+		{"simulator", "http://127.0.0.1:4711", callbackURL("", "http://127.0.0.1:4711/oauth2/v3"), "127.0.0.1:4711", "https://owner-api.teslamotors.com", paste.CallbackURL},
+		{"proxy that shows Tesla's issuer", "https://proxy.example/t", callbackURL("", home+v3), "proxy.example", "https://owner-api.teslamotors.com", paste.CallbackURL},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -122,6 +123,8 @@ func TestInvariant9BadPasteChangesNothing(t *testing.T) {
 		{"wrong state", callbackURL("other", home+v3), "state does not match", 0},
 		{"unlisted issuer", callbackURL("", "https://evil.example/oauth2/v3"), "issuer", 0},
 		{"plain http issuer", callbackURL("", "http://auth.tesla.com/oauth2/v3"), "issuer", 0},
+		{"an API's host as the issuer", callbackURL("", "https://owner-api.teslamotors.com/oauth2/v3"), "issuer", 0},
+		{"another port of Tesla's", callbackURL("", "https://auth.tesla.com:8443/oauth2/v3"), "issuer", 0},
 		{"user in the issuer", callbackURL("", "https://auth.tesla.com:x@evil.example/oauth2/v3"), "issuer", 0},
 		{"cancelled", "tesla://auth/callback?error=login_cancelled", "login_cancelled", 0},
 		{"a password", "hunter2hunter2", "nobody was sent it", 0},
@@ -148,6 +151,38 @@ func TestInvariant9BadPasteChangesNothing(t *testing.T) {
 				want(t, "state", s.Status().State, "ok")
 			})
 		})
+	}
+}
+
+// Without a refresh token a login would end in hours; it is not taken for one.
+func TestLoginWithoutARefreshToken(t *testing.T) {
+	bubble(t, func(t *testing.T, dir string, tesla *fake, s *Source) {
+		tesla.answer = respond(200, `{"access_token":"eyJnew","expires_in":28800,"token_type":"Bearer"}`)
+		_, err := s.StartLogin().Finish(t.Context(), goodCode)
+		if err == nil || !strings.Contains(err.Error(), "no token that could be used and renewed") {
+			t.Errorf("got %v", err)
+		}
+		want(t, "on disk", onDisk(t, dir), 0)
+		mustGet(t, s, 0)
+	})
+}
+
+// A proxy for the API sees access tokens, as its owner wants; an address that somebody else made must not send it a code.
+func TestProxyOfTheAPIMakesNoLogins(t *testing.T) {
+	const proxy = "https://proxy.example"
+	h, err := hosts.New(proxy)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tesla := newFake()
+	s, err := Open(t.TempDir(), Config{APIURL: proxy, Hosts: h, Transport: tesla})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	_, err = s.StartLogin().Finish(t.Context(), callbackURL("", proxy+v3))
+	if err == nil || !strings.Contains(err.Error(), "issuer") || len(tesla.hosts) > 0 {
+		t.Errorf("got %v; asked were %v", err, tesla.hosts)
 	}
 }
 
@@ -190,5 +225,17 @@ func TestLoginWaitsForARenewalElsewhere(t *testing.T) {
 		time.Sleep(30 * time.Second)
 		tesla.wait = 0
 		mustGet(t, daemon, 101)
+	})
+}
+
+// TestLoginThatCannotBeRenewed: without a refresh token it would end in hours, so it does not replace one that lives.
+func TestLoginThatCannotBeRenewed(t *testing.T) {
+	bubble(t, func(t *testing.T, dir string, tesla *fake, s *Source) {
+		tesla.answer = respond(200, `{"access_token":"eyJaccess9999.SECRETSECRET.sig","expires_in":28800}`)
+		if _, err := s.StartLogin().Finish(t.Context(), goodCode); err == nil {
+			t.Error("a login without a refresh token was taken")
+		}
+		want(t, "on disk", onDisk(t, dir), 0)
+		mustGet(t, s, 0)
 	})
 }

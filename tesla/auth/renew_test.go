@@ -7,8 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -107,6 +105,13 @@ func TestTemporaryFailureKeepsTheRefreshToken(t *testing.T) {
 		{"server_error with 400", respond(400, `{"error":"server_error"}`)},
 		{"Akamai", respond(403, "<HTML><TITLE>Access Denied</TITLE></HTML>")},
 		{"HTML with 200", respond(200, "<html>")},
+		{"no access token", respond(200, `{"access_token":"","refresh_token":"EU_new"}`)},
+		{"an error with 200", respond(200, `{"error":"server_error","access_token":"eyJ.new","refresh_token":"EU_new"}`)},
+		{"an impossible refresh token", respond(200, `{"access_token":"eyJ.new","refresh_token":" "}`)},
+		{"an impossible access token", respond(200, `{"access_token":"eyJ\nnew","refresh_token":"EU_new"}`)},
+		{"a long token", respond(200, `{"access_token":"eyJ.`+strings.Repeat("x", 900_000)+`","refresh_token":"EU_new"}`)},
+		{"a longer one", respond(200, `{"access_token":"eyJ.`+strings.Repeat("x", 2_000_000)+`","refresh_token":"EU_new"}`)},
+		{"half an answer", respond(200, `{"access_token":"eyJ.new","refresh_tok`)},
 		{"too many", respond(429, "")},
 		{"bad gateway", respond(502, "upstream")},
 		{"redirect", func(w http.ResponseWriter) bool { w.Header().Set("Location", home); w.WriteHeader(307); return true }},
@@ -180,92 +185,6 @@ func TestBackoffOnceExpired(t *testing.T) {
 	}
 }
 
-func TestDeadLoginStopsUntilTheFileChanges(t *testing.T) {
-	for _, code := range deadCodes {
-		bubble(t, func(t *testing.T, dir string, tesla *fake, s *Source) {
-			tesla.answer = respond(401, `{"error":"`+code+`","error_description":"x"}`)
-			time.Sleep(6 * time.Hour)
-			for range 3600 {
-				_, err := s.Client().Get("https://owner-api.teslamotors.com/api/1/products")
-				var dead interface{ LoginRequired() bool }
-				if !errors.As(err, &dead) || !dead.LoginRequired() {
-					t.Fatalf("got %v", err)
-				}
-				time.Sleep(time.Second)
-			}
-			tokensAre(t, tesla, 1)
-			want(t, "state", s.Status().State, "login_required")
-			if _, calls := tesla.count(); calls != 0 {
-				t.Errorf("%d API calls with a dead login", calls)
-			}
-			tesla.answer, tesla.gen = nil, 7
-			login(t, dir, tesla)
-			time.Sleep(30 * time.Second)
-			mustGet(t, s, 7)
-			want(t, "state", s.Status().State, "ok")
-		})
-	}
-}
-
-func TestNewLoginIsNoticedWhileTheOldIsGood(t *testing.T) {
-	bubble(t, func(t *testing.T, dir string, tesla *fake, s *Source) {
-		mustGet(t, s, 0)
-		tesla.gen = 5
-		login(t, dir, tesla)
-		time.Sleep(30 * time.Second)
-		mustGet(t, s, 5)
-		tokensAre(t, tesla, 0)
-	})
-}
-
-func TestLogoutByDeletingTheFile(t *testing.T) {
-	bubble(t, func(t *testing.T, dir string, tesla *fake, s *Source) {
-		if err := os.Remove(filepath.Join(dir, fileName)); err != nil {
-			t.Fatal(err)
-		}
-		time.Sleep(30 * time.Second)
-		if _, err := s.get(t.Context(), none); !errors.Is(err, ErrNotConfigured) {
-			t.Fatalf("got %v", err)
-		}
-		want(t, "state", s.Status().State, "not_configured")
-	})
-}
-
-func TestBadFileIsNamedAndKept(t *testing.T) {
-	for name, text := range map[string]string{
-		"empty":         "",
-		"not JSON":      "EU_secret{",
-		"other version": `{"version":2,"refresh_token":"EU_secret"}`,
-		"no token":      `{"version":1,"issuer":"` + home + v3 + `"}`,
-		"absurd life":   `{"version":1,"refresh_token":"EU_secret","expires_in":1e12,"issuer":"` + home + v3 + `"}`,
-		"other place":   `{"version":1,"refresh_token":"EU_secret","expires_in":1,"issuer":"https://evil.example/oauth2/v3"}`,
-		"other path":    `{"version":1,"refresh_token":"EU_secret","expires_in":1,"issuer":"https://auth.tesla.com/elsewhere"}`,
-	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				dir, tesla := t.TempDir(), newFake()
-				put(t, dir, text)
-				s := open(t, dir, tesla)
-				st := s.Status()
-				want(t, "state", st.State, "login_required")
-				if !strings.Contains(st.Message, fileName) || strings.Contains(st.Message, "EU_secret") {
-					t.Errorf("message %q", st.Message)
-				}
-				if err := s.Refresh(t.Context()); err == nil {
-					t.Error("renewed")
-				}
-				tokensAre(t, tesla, 0)
-				if got, err := os.ReadFile(filepath.Join(dir, fileName)); err != nil || string(got) != text {
-					t.Errorf("the file is now %q, %v", got, err)
-				}
-				login(t, dir, tesla)
-				time.Sleep(30 * time.Second)
-				mustGet(t, s, 0)
-			})
-		})
-	}
-}
-
 func TestAnswerWithoutRefreshTokenKeepsTheOld(t *testing.T) {
 	bubble(t, func(t *testing.T, dir string, tesla *fake, s *Source) {
 		tesla.answer = respond(200, `{"access_token":"eyJnew","expires_in":28800,"token_type":"Bearer"}`)
@@ -329,141 +248,4 @@ func TestShortLivedTokensOfASimulator(t *testing.T) {
 		time.Sleep(20 * time.Second)
 		mustGet(t, s, 12)
 	})
-}
-
-// unwritable makes the next saves fail, whoever runs the test: a folder is in the way of the temporary file.
-func unwritable(t *testing.T, dir string) (undo func()) {
-	t.Helper()
-	block := filepath.Join(dir, fileName+".tmp")
-	if err := os.MkdirAll(filepath.Join(block, "full"), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	return func() {
-		if err := os.RemoveAll(block); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
-func TestInvariant3SaveFails(t *testing.T) {
-	bubble(t, func(t *testing.T, dir string, tesla *fake, s *Source) {
-		other := open(t, dir, tesla)
-		undo := unwritable(t, dir)
-		time.Sleep(6 * time.Hour)
-		mustGet(t, s, 1) // from memory
-		st := s.Status()
-		want(t, "state", st.State, "save_failing")
-		want(t, "on disk", onDisk(t, dir), 0)
-
-		// Nobody else may spend the old refresh token meanwhile.
-		mustGet(t, other, 0) // is still good, and the lock is waited for in vain
-		tokensAre(t, tesla, 1)
-		want(t, "state of the other", other.Status().State, "refresh_failing")
-
-		// And we never go back to it, even over the next renewal.
-		time.Sleep(6 * time.Hour)
-		mustGet(t, s, 2)
-		want(t, "spent", tesla.forms[1].Get("refresh_token"), refreshName(1))
-		want(t, "state", s.Status().State, "save_failing")
-
-		undo()
-		time.Sleep(5 * time.Second)
-		mustGet(t, s, 2)
-		want(t, "on disk", onDisk(t, dir), 2)
-		want(t, "state", s.Status().State, "ok")
-		time.Sleep(30 * time.Second)
-		mustGet(t, other, 2)
-		want(t, "dead tokens tried", tesla.tooOld, 0)
-	})
-}
-
-func TestInvariant3SavedAtClose(t *testing.T) {
-	bubble(t, func(t *testing.T, dir string, tesla *fake, s *Source) {
-		undo := unwritable(t, dir)
-		var lost *Error
-		if err := s.Refresh(t.Context()); !errors.As(err, &lost) || lost.kind != saveFailing {
-			t.Fatalf("got %v", err)
-		}
-		undo()
-		if err := s.Close(); err != nil {
-			t.Fatal(err)
-		}
-		want(t, "on disk", onDisk(t, dir), 1)
-	})
-}
-
-// The new token must be on disk before anybody can use it: the first API call with it looks.
-func TestInvariant3OnDiskBeforeFirstUse(t *testing.T) {
-	bubble(t, func(t *testing.T, dir string, tesla *fake, s *Source) {
-		seen := 0
-		tesla.api = func(w http.ResponseWriter, r *http.Request) {
-			seen++
-			if r.Header.Get("Authorization") != "Bearer "+accessName(onDisk(t, dir)) {
-				t.Error("a token is used that is not on disk")
-			}
-		}
-		for range 5 {
-			if _, err := s.Client().Get("https://owner-api.teslamotors.com/x"); err != nil {
-				t.Fatal(err)
-			}
-			time.Sleep(6 * time.Hour)
-		}
-		want(t, "calls", seen, 5)
-	})
-}
-
-func TestTwoProcessesOneRefresh(t *testing.T) {
-	bubble(t, func(t *testing.T, dir string, tesla *fake, a *Source) {
-		b := open(t, dir, tesla)
-		tesla.wait = 3 * time.Second
-		for gen := range 5 {
-			time.Sleep(8 * time.Hour)
-			var wg sync.WaitGroup
-			for range 20 {
-				wg.Go(func() { mustGet(t, a, gen+1) })
-				wg.Go(func() { mustGet(t, b, gen+1) })
-			}
-			wg.Wait()
-			tokensAre(t, tesla, gen+1)
-		}
-		want(t, "dead tokens tried", tesla.tooOld, 0)
-	})
-}
-
-func TestRefreshOfTheCommandLineBesideADaemon(t *testing.T) {
-	bubble(t, func(t *testing.T, dir string, tesla *fake, daemon *Source) {
-		cli := open(t, dir, tesla)
-		if err := cli.Refresh(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		want(t, "on disk", onDisk(t, dir), 1)
-		answer, err := daemon.Client().Get("https://owner-api.teslamotors.com/x") // with the old one: 401
-		if err != nil || answer.StatusCode != 200 {
-			t.Fatalf("got %v, %v", answer, err)
-		}
-		tokensAre(t, tesla, 1)
-	})
-}
-
-// Real time, real locks: nothing in this test waits for a clock.
-func TestTwoProcessesRaceInRealTime(t *testing.T) {
-	dir, tesla := t.TempDir(), newFake()
-	loginAt(t, dir, tesla, time.Now().Add(-7*time.Hour))
-	a, b := open(t, dir, tesla), open(t, dir, tesla)
-	var wg sync.WaitGroup
-	for range 100 {
-		for _, s := range []*Source{a, b} {
-			wg.Go(func() {
-				if _, err := s.get(t.Context(), none); err != nil {
-					t.Error(err)
-				}
-			})
-		}
-	}
-	wg.Wait()
-	if err := errors.Join(a.Refresh(t.Context()), b.Refresh(t.Context())); err != nil {
-		t.Fatal(err)
-	}
-	want(t, "dead tokens tried", tesla.tooOld, 0)
-	tokensAre(t, tesla, tesla.gen)
 }

@@ -128,3 +128,16 @@ func TestInvariant3AnotherProcessWasKilled(t *testing.T) {
 		want(t, "fault", fault, (*Error)(nil))
 	})
 }
+
+// TestDeletedLoginStaysDeleted: who deletes token.json ends the login here, whatever a crash has left beside it.
+func TestDeletedLoginStaysDeleted(t *testing.T) {
+	bubble(t, func(t *testing.T, dir string, tesla *fake, s *Source) {
+		time.Sleep(6 * time.Hour)
+		mustGet(t, s, 1)
+		name := filepath.Join(dir, fileName)
+		if err := os.Rename(name, name+atomicfile.Suffix); err != nil {
+			t.Fatal(err)
+		}
+		want(t, "state", open(t, dir, tesla).Status().State, "not_configured")
+	})
+}

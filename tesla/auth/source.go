@@ -1,5 +1,6 @@
 // Package auth holds everything about the Tesla login: how it is made, kept, renewed and sent. No other part of this program
-// sees a token. Package hosts knows who may be talked to, package secret the text that does not print.
+// sees a token. Package hosts knows who may be talked to, package secret the text that does not print, package paste what a person
+// may paste to log in.
 //
 // Secrets: the refresh token is the whole Tesla account (locate, unlock, drive) for months, the access token the same for
 // 8 hours; an authorization code with its PKCE verifier becomes both. Those of a [Fleet] login are good for its [Scopes] only;
@@ -136,10 +137,7 @@ func (s *Source) APIURL() string {
 	if s.c.Fleet != nil {
 		return cmp.Or(s.c.APIURL, s.c.Fleet.API)
 	}
-	if s.c.APIURL == "" && strings.HasSuffix(s.state.Load().tok.Issuer, ".cn"+v3) {
-		return "https://owner-api.vn.cloud.tesla.cn"
-	}
-	return cmp.Or(s.c.APIURL, "https://owner-api.teslamotors.com")
+	return cmp.Or(s.c.APIURL, hosts.OwnerAPI(s.state.Load().tok.Issuer))
 }
 
 // Refresh renews the token now, whatever its age, unless another process has just done so.

@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"net/http"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"golang.org/x/oauth2"
@@ -232,6 +233,11 @@ type grant struct {
 	refresh, code, verifier secret.Text
 }
 
+// possible tells whether a token can go into a header. Any other must not take the place of one that works.
+func possible(token string) bool {
+	return token != "" && len(token) <= 16<<10 && !strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' })
+}
+
 // request asks exactly once. It does not end with its caller: the answer may hold the only good refresh token.
 func (s *Source) request(g grant) (token, *Error) {
 	ctx, cancel := s.asking(context.Background())
@@ -243,8 +249,11 @@ func (s *Source) request(g grant) (token, *Error) {
 	}
 	asked := time.Now()
 	t, err := ask()
-	if err != nil || t.RefreshToken == "" {
+	if err != nil {
 		return token{}, explain(err)
+	}
+	if !possible(t.AccessToken) || !possible(t.RefreshToken) {
+		return token{}, &Error{kind: failing, text: "token request: Tesla's answer has no token that could be used and renewed: it is tried again by itself; after a login, run it again"}
 	}
 	return token{1, secret.Hide(t.AccessToken), secret.Hide(t.RefreshToken), g.issuer, asked, cmp.Or(min(max(0, t.ExpiresIn), 1e9), 8*3600), s.client(), ""}, nil
 }

@@ -26,26 +26,6 @@ var tesla = []string{
 	"fleet-api.prd.na.vn.cloud.tesla.com", "fleet-api.prd.eu.vn.cloud.tesla.com", "fleet-api.prd.cn.vn.cloud.tesla.cn",
 }
 
-// fleet has the base URL of the Fleet API in each region. All are in the list above.
-var fleet = map[string]string{
-	"na": "https://fleet-api.prd.na.vn.cloud.tesla.com",
-	"eu": "https://fleet-api.prd.eu.vn.cloud.tesla.com",
-	"cn": "https://fleet-api.prd.cn.vn.cloud.tesla.cn",
-}
-
-// FleetAPI returns the base URL of the Fleet API in a region (na, eu, cn), "" if there is no such region.
-func FleetAPI(region string) string { return fleet[region] }
-
-// FleetRegion returns the region whose base URL this is, "" if it is none.
-func FleetRegion(base string) string {
-	for region, url := range fleet {
-		if url == base {
-			return region
-		}
-	}
-	return ""
-}
-
 // List is the places that may be dialled and may receive a credential. The zero List allows none.
 type List struct {
 	scheme map[string]string // by host:port

@@ -57,6 +57,28 @@ func TestNew(t *testing.T) {
 	}
 }
 
+// TestIssues: fewer hosts may be given a code than may be dialled, and each of them is on the list.
+func TestIssues(t *testing.T) {
+	l, err := New("https://proxy.example")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for text, want := range map[string]bool{
+		"https://auth.tesla.com/oauth2/v3": true, "https://auth.tesla.cn": true, "https://AUTH.tesla.com": true, "https://auth.tesla.com:443": true,
+		FleetTokens(FleetAPI("eu")): true, FleetTokens(FleetAPI("cn")): true, LoginFor(FleetAPI("cn")): true, LoginFor(OwnerAPI("")): true,
+		"http://auth.tesla.com": false, "https://auth.tesla.com:8443": false, "https://user@auth.tesla.com": false, "https://proxy.example": false,
+		"https://owner-api.teslamotors.com": false, FleetAPI("eu"): false, "https://auth.tesla.com.evil.example": false, "https://evil.example/auth.tesla.com": false, "": false,
+	} {
+		u, err := url.Parse(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := Issues(u); got != want || got && !l.Allows(u) {
+			t.Errorf("%s: %v", text, got)
+		}
+	}
+}
+
 func TestAllows(t *testing.T) {
 	l, err := New("", "https://proxy.example:8443/tesla", "http://127.0.0.1:4711")
 	if err != nil {

@@ -1,4 +1,4 @@
-package auth
+package paste
 
 import (
 	"encoding/base64"
@@ -19,7 +19,7 @@ func TestParse(t *testing.T) {
 	const issuer = "https://auth.tesla.com/oauth2/v3"
 	for _, tt := range []struct {
 		name, text               string
-		kind                     Recognised
+		kind                     Kind
 		value, state, from, fail string
 	}{
 		{"callback", full, CallbackURL, code, "abc", issuer, ""},
@@ -64,32 +64,67 @@ func TestParse(t *testing.T) {
 		{"too long", strings.Repeat("a", 16<<10+1), "", "", "", "", "16 KiB"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			p, fault := parse(tt.text, "")
+			p, fault := Parse(tt.text, "")
 			if fault != nil || tt.fail != "" {
 				if fault == nil || tt.fail == "" || !strings.Contains(fault.Error(), tt.fail) {
 					t.Fatalf("got error %v, want one with %q", fault, tt.fail)
 				}
-				want(t, "kind", p.kind, tt.kind)
+				want(t, "kind", p.Kind, tt.kind)
 				if said := fault.Error(); strings.Contains(strings.ToLower(said), "hunter2") || strings.Contains(said, "123456") || strings.Contains(said, "horse") {
 					t.Errorf("the error repeats what was pasted: %s", said)
 				}
 				return
 			}
-			want(t, "kind", p.kind, tt.kind)
-			value := p.code.Reveal()
+			want(t, "kind", p.Kind, tt.kind)
+			value := p.Code.Reveal()
 			if tt.kind == RefreshToken {
 				want(t, "code", value, "")
-				value = p.refresh.Reveal()
+				value = p.Refresh.Reveal()
 			}
 			want(t, "value", value, tt.value)
-			want(t, "state", p.state.Reveal(), tt.state)
-			want(t, "issuer", p.issuer, tt.from)
+			want(t, "state", p.State.Reveal(), tt.state)
+			want(t, "issuer", p.Issuer, tt.from)
+		})
+	}
+}
+
+// TestParseForAnApplication: only the application's own redirect URL is an answer, and a refresh token of it.
+func TestParseForAnApplication(t *testing.T) {
+	const code, state = "EU_0123456789abcdef", "&state=abc&issuer=https%3A%2F%2Fauth.tesla.com%2Foauth2%2Fv3"
+	for _, tt := range []struct {
+		name, redirect, text string
+		kind                 Kind
+		fail                 string
+	}{
+		{"the address", "https://my.example/tesla", "https://my.example/tesla?code=" + code + state, CallbackURL, ""},
+		{"in quotes and broken", "https://my.example/tesla", "'https://my.example/tesla?code=EU_0123\n456789abcdef" + state + "'\n", CallbackURL, ""},
+		{"in a log line", "https://my.example/tesla", "GET https://my.example/tesla?code=" + code + state + " HTTP/1.1", CallbackURL, ""},
+		{"a bare host, as browsers show it", "https://my.example", "https://my.example/?code=" + code + state, CallbackURL, ""},
+		{"a bare host", "https://my.example", "https://my.example?code=" + code + state, CallbackURL, ""},
+		{"a slash too much", "https://my.example/tesla", "https://my.example/tesla/?code=" + code + state, "", "begins with https://my.example/tesla?code="},
+		{"another host", "https://my.example/tesla", "https://evil.example/tesla?code=" + code + state, "", "begins with https://my.example/tesla?code="},
+		{"that of the Owner API", "https://my.example/tesla", "tesla://auth/callback?code=" + code + state, "", "begins with https://my.example/tesla?code="},
+		{"the Owner API does not take ours", "", "https://my.example/tesla?code=" + code + state, "", "begins with tesla://auth/callback?code="},
+		{"not ticked", "https://my.example/tesla", "https://my.example/tesla?error=login_cancelled&state=abc", CallbackURL, "login_cancelled"},
+		{"no code", "https://my.example/tesla", "https://my.example/tesla?state=abc", CallbackURL, "no code"},
+		{"a refresh token", "https://my.example/tesla", "NA_" + strings.Repeat("0123456789abcdef", 4), RefreshToken, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			p, fault := Parse(tt.text, tt.redirect)
+			if (fault == nil) != (tt.fail == "") || fault != nil && !strings.Contains(fault.Error(), tt.fail) {
+				t.Fatalf("got %v", fault)
+			}
+			want(t, "kind", p.Kind, tt.kind)
+			if fault == nil && tt.kind == CallbackURL {
+				want(t, "code", p.Code.Reveal(), code)
+				want(t, "state", p.State.Reveal(), "abc")
+			}
 		})
 	}
 }
 
 func TestParseRecordedCallbacks(t *testing.T) {
-	data, err := os.ReadFile("../../../shared/samples/tesla/authorize_callbacks.json")
+	data, err := os.ReadFile("../../../../shared/samples/tesla/authorize_callbacks.json")
 	if err != nil {
 		t.Skip("no recorded answers here")
 	}
@@ -97,13 +132,13 @@ func TestParseRecordedCallbacks(t *testing.T) {
 	if err := json.Unmarshal(data, &sample); err != nil {
 		t.Fatal(err)
 	}
-	for name, kind := range map[string]Recognised{"new_ok": CallbackURL, "new_cn": CallbackURL, "old_ok_until_2026_04": OldCallbackURL} {
-		p, fault := parse(sample.Body[name], "")
-		if fault != nil || p.kind != kind || !strings.HasSuffix(p.code.Reveal(), "_0123456789abcdef") || p.state.Reveal() != "abc" {
-			t.Errorf("%s: got %v %v", name, p.kind, fault)
+	for name, kind := range map[string]Kind{"new_ok": CallbackURL, "new_cn": CallbackURL, "old_ok_until_2026_04": OldCallbackURL} {
+		p, fault := Parse(sample.Body[name], "")
+		if fault != nil || p.Kind != kind || !strings.HasSuffix(p.Code.Reveal(), "_0123456789abcdef") || p.State.Reveal() != "abc" {
+			t.Errorf("%s: got %v %v", name, p.Kind, fault)
 		}
 	}
-	if _, fault := parse(sample.Body["cancelled"], ""); fault == nil || !strings.Contains(fault.Error(), "cancelled") {
+	if _, fault := Parse(sample.Body["cancelled"], ""); fault == nil || !strings.Contains(fault.Error(), "cancelled") {
 		t.Errorf("cancelled: %v", fault)
 	}
 }
@@ -114,10 +149,10 @@ func FuzzParse(f *testing.F) {
 	f.Add("code=EU_0123456789abcdef&error=login_cancelled")
 	f.Add("Failed to launch 'https://auth.tesla.cn/void/callback?code=CN_0123456789abcdef'")
 	f.Fuzz(func(t *testing.T, text string) {
-		p, fault := parse(text, "")
-		code, refresh := p.code.Reveal(), p.refresh.Reveal()
+		p, fault := Parse(text, "")
+		code, refresh := p.Code.Reveal(), p.Refresh.Reveal()
 		if fault != nil {
-			if fault.kind != refused || strings.Contains(fault.Error(), "EU_0123456789abcdef") {
+			if _, ours := fault.(Refusal); !ours || strings.Contains(fault.Error(), "EU_0123456789abcdef") {
 				t.Errorf("%q: %v", text, fault)
 			}
 			return
@@ -128,8 +163,15 @@ func FuzzParse(f *testing.F) {
 		if !opaque.MatchString(code+refresh) || len(code+refresh) > 16<<10 {
 			t.Errorf("%q: taken out %q", text, code+refresh)
 		}
-		if again, fault := parse(text+"\n", ""); fault != nil || again.code.Reveal() != code || again.refresh.Reveal() != refresh {
+		if again, fault := Parse(text+"\n", ""); fault != nil || again.Code.Reveal() != code || again.Refresh.Reveal() != refresh {
 			t.Errorf("%q: a newline changes the result", text)
 		}
 	})
+}
+
+func want(t *testing.T, what string, got, want any) {
+	t.Helper()
+	if got != want {
+		t.Errorf("%s: got %v, want %v", what, got, want)
+	}
 }
