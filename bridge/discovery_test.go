@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 )
 
 // haDecoded is what the tests look at.
@@ -215,4 +216,34 @@ func TestDiscoveryOptions(t *testing.T) {
 			t.Errorf("%s: lasting %v, announced %v", status, lasting, !lasting)
 		}
 	}
+}
+
+// An entity that changes with each read, though the car does not, fills Home Assistant's database for nothing: who wants it may
+// enable it.
+func TestDiscoveryEnablesNothingThatAlwaysChanges(t *testing.T) {
+	car := plugged()
+	car.Stopped = true
+	inBubble(t, car, func(r *rig) {
+		settled(r)
+		read := func() (state map[string]any) {
+			if err := json.Unmarshal([]byte(r.retained("model3/state")), &state); err != nil {
+				t.Fatal(err)
+			}
+			return state
+		}
+		before := read()
+		r.pass(time.Minute)
+		after, changed := read(), 0
+		for key, component := range haCarOf(t, r.cfg, haTestCar()).Components {
+			if component.StateTopic != "" || before[key] == after[key] {
+				continue
+			}
+			if changed++; component.Enabled == nil || *component.Enabled {
+				t.Errorf("%s went from %v to %v while the car stood still", key, before[key], after[key])
+			}
+		}
+		if changed == 0 {
+			t.Error("nothing was read")
+		}
+	})
 }
