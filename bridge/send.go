@@ -216,6 +216,9 @@ func weighAwake(thing tesla.Thing, value int, d Document, fastCharging bool) (ve
 	case tesla.ChargeLimit:
 		return noop, d.ChargeLimit != nil && *d.ChargeLimit == value
 	case tesla.ChargePort:
+		if value == tesla.On && !unplugged {
+			return verdict{}, false // with a cable in it the port counts as open, and the command frees the cable
+		}
 		return noop, d.ChargePort != nil && (*d.ChargePort == "open") == (value == tesla.On)
 	case tesla.Charging:
 		if value == tesla.Off {
