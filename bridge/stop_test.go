@@ -89,10 +89,15 @@ func TestStopTurnsAway(t *testing.T) {
 		for _, alias := range []string{"model3", "absent"} {
 			r.bridge.Deliver("tesla2mqtt/"+alias+"/wake/set", []byte("PRESS"), false)
 		}
+		r.bridge.Deliver("tesla2mqtt/model3/charging/set", []byte("ON"), true)
 		r.bridge.turnAway(time.Now())
+		r.wantResult(r.only("charging"), statusRejected, "retained")
 		results := r.said.take("wake")
 		if len(results) != 2 || results[0].Status != statusExpired || results[1].Status != statusRejected {
 			t.Errorf("the results are %+v", results)
+		}
+		if last := r.retained("model3/last_command"); strings.Contains(last, "retained") || !strings.Contains(last, "shutdown") {
+			t.Errorf("last_command is %s", last)
 		}
 		r.bridge.Deliver("tesla2mqtt/model3/wake/set", []byte("PRESS"), false)
 		if late := r.said.take("wake"); len(late) != 0 || r.bridge.dropped.Load() != 1 {

@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 	"time"
 
@@ -174,6 +175,23 @@ func TestStopBetweenTwoSends(t *testing.T) {
 		r.stop()
 		r.wantResult(r.only("charge_amps"), statusUnknown, "shutdown")
 		r.wantExecuted("set_charging_amps")
+	})
+}
+
+// TestOffBetweenTwoSends: whoever asked for the amps is told that they were sent once.
+func TestOffBetweenTwoSends(t *testing.T) {
+	inBubble(t, plugged(), func(r *rig) {
+		settled(r)
+		r.send("charge_amps", "3")
+		r.pass(4 * time.Second)
+		r.send("charging", "OFF")
+		r.pass(10 * time.Second)
+		got := r.only("charge_amps")
+		r.wantResult(got, statusSuperseded, "")
+		if !strings.HasPrefix(text(got.Message), "sent once") {
+			t.Errorf("it says %q", text(got.Message))
+		}
+		r.wantExecuted("set_charging_amps", "charge_stop")
 	})
 }
 
