@@ -8,7 +8,7 @@ import (
 
 func TestParseSet(t *testing.T) {
 	for topic, want := range map[string]string{
-		"a/b/car/amps/set": "car amps", "a/b/car/amps": "", "a/b/car/amps/get": "", "a/b/car/x/amps/set": "", "a/b/car/set": "", "a/c/car/amps/set": "", "/a/b/car/amps/set": "",
+		"a/b/car/amps/set": "car amps", "a/b/car/amps": "", "a/b/car/amps/get": "", "a/b/car/x/amps/set": "", "a/b/car/set": "", "a/b/car/amps/set/x": "", "a/c/car/amps/set": "", "/a/b/car/amps/set": "",
 	} {
 		got := ""
 		if alias, thing, ok := (topics{"a/b"}).parseSet(topic); ok {
@@ -55,12 +55,15 @@ func TestStaleReads(t *testing.T) {
 	}
 }
 
-// TestLastCommandAtFirst: the topic is there before any command.
+// TestLastCommandAtFirst: the topic is there before any command, over a restart too.
 func TestLastCommandAtFirst(t *testing.T) {
 	inBubble(t, plugged(), func(r *rig) {
-		settled(r)
-		if got := r.retained("model3/last_command"); got != `{"status":"none"}` {
-			t.Errorf("last_command is %s", got)
+		for _, when := range []string{"at first", "after a restart"} {
+			settled(r)
+			if got := r.retained("model3/last_command"); got != `{"status":"none"}` {
+				t.Errorf("%s last_command is %s", when, got)
+			}
+			r.stop()
 		}
 	})
 }
