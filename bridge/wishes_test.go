@@ -84,6 +84,27 @@ func TestLowAmpsAreTheSame(t *testing.T) {
 	}
 }
 
+// TestRoundedAmpsAreNotSentForEver: the car shows 2 A when 1 was asked. To ask again changes nothing, and an automation that repeats
+// itself would make a request of each message.
+func TestRoundedAmpsAreNotSentForEver(t *testing.T) {
+	inBubble(t, plugged(), func(r *rig) {
+		settled(r)
+		for range 20 {
+			r.send("charge_amps", "1")
+			r.pass(30 * time.Second)
+		}
+		if got := r.retained("model3/charge_amps"); got != "2" {
+			t.Errorf("the car shows %s A", got)
+		}
+		r.wantExecuted("set_charging_amps", "set_charging_amps")
+		r.send("charge_amps", "3") // another wish is sent, though it is below 5 A as well
+		r.pass(20 * time.Second)
+		r.send("charge_amps", "1")
+		r.pass(20 * time.Second)
+		r.wantExecuted("set_charging_amps", "set_charging_amps", "set_charging_amps", "set_charging_amps")
+	})
+}
+
 // TestFirstOfTwoSendsIsUncertain: a read that sees it taken is followed by the second, and by no other.
 func TestFirstOfTwoSendsIsUncertain(t *testing.T) {
 	inBubble(t, plugged(), func(r *rig) {
