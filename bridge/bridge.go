@@ -220,7 +220,11 @@ func (b *Bridge) route(m message) {
 	}
 	if c == nil {
 		b.unknownCars++
-		b.deps.Log.Warn("a command for an unknown car", "car", clip(m.alias), "thing", clip(m.thing), "known", b.aliases())
+		about := []any{"car", clip(m.alias), "thing", clip(m.thing), "known", b.aliases()}
+		if m.retained {
+			about = append(about, "message", retainedWords(b.topics().set(m.alias, m.thing)))
+		}
+		b.deps.Log.Warn("a command for an unknown car", about...)
 		return
 	}
 	select {
@@ -272,7 +276,7 @@ func (b *Bridge) answerForAbsent(m message, now time.Time) {
 		v.reason, v.message = "not_found", "the configuration names this car, but the account does not have it"
 	}
 	if m.retained {
-		v.reason, v.message = "retained", retainedWords
+		v.reason, v.message = "retained", retainedWords(b.topics().set(m.alias, m.thing))
 	}
 	v.status = statusRejected
 	c := &car{cfg: CarConfig{Name: m.alias}, out: newCarTopics(b.cfg, m.alias, b.deps.Publisher), log: b.deps.Log}

@@ -1,14 +1,15 @@
 package bridge
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
+	"log/slog"
+	"strings"
 	"time"
 
 	"tesla2mqtt/tesla"
 )
-
-const retainedWords = "the message was delivered as retained, so it may be old; clear it with: mosquitto_pub -r -n -t <topic>, and send commands without retain"
 
 // accept takes a command message: refuses it, joins it to one that is the same, or lets it wait for its turn.
 func (c *car) accept(m message, now time.Time) {
@@ -17,8 +18,7 @@ func (c *car) accept(m message, now time.Time) {
 	}
 	req, refused := parse(m.thing, m.payload)
 	if m.retained {
-		refused = refuse("retained", retainedWords)
-		c.log.Warn("a retained command was refused; clear it with an empty retained message", "car", c.alias(), "thing", clip(m.thing))
+		refused = refuse("retained", "%s", retainedWords(c.out.topics().set(m.alias, m.thing)))
 	}
 	if req.id == "" {
 		req.id = rand.Text()[:12]
@@ -62,6 +62,16 @@ func (c *car) accept(m message, now time.Time) {
 		c.abort()
 	}
 	c.enqueue(p, now)
+}
+
+// retainedWords says why a message on topic is refused, and the line for a shell that clears it. Whoever sent it chose part of the
+// topic.
+func retainedWords(topic string) string {
+	line := "mosquitto_pub -r -n -t '" + strings.ReplaceAll(topic, "'", `'\''`) + "'"
+	if len(topic) > 256 || strings.ContainsFunc(topic, func(r rune) bool { return r < ' ' || r > '~' }) {
+		line = "an empty retained message on its topic"
+	}
+	return "the message was delivered as retained, so it may be old, and it was not carried out; send commands without retain, and clear this one, or it comes again: " + line
 }
 
 // turnAway answers a message that came while the bridge stops.
@@ -202,7 +212,11 @@ func (c *car) report(req request, m message, clamped string, v verdict, now time
 		Reason: optional(reason), Message: optional(v.message), Source: optional(req.source),
 		ReceivedAt: m.at.UTC(), FinishedAt: now.UTC(), DurationMS: now.Sub(m.at).Milliseconds(),
 	}
-	c.log.Info("command", "car", c.alias(), "thing", r.Thing, "requested", req.requested, "status", v.status, "reason", reason, "message", v.message, "source", req.source)
+	level := slog.LevelInfo
+	if m.retained {
+		level = slog.LevelWarn // it comes again with each connection, until somebody clears it
+	}
+	c.log.Log(context.Background(), level, "command", "car", c.alias(), "thing", r.Thing, "requested", req.requested, "status", v.status, "reason", reason, "message", v.message, "source", req.source)
 	c.out.result(m.thing, r)
 	c.unsaved = c.unsaved || r.lasting()
 }

@@ -80,19 +80,6 @@ func TestInvariant9BadInput(t *testing.T) {
 	}
 }
 
-func TestInvariant2RetainedIsRefused(t *testing.T) {
-	inBubble(t, plugged(), func(r *rig) {
-		settled(r)
-		r.bridge.Deliver("tesla2mqtt/model3/charge_amps/set", []byte("8"), true)
-		r.pass(time.Minute)
-		r.wantResult(r.only("charge_amps"), "rejected", "retained")
-		if strings.Contains(r.retained("model3/last_command"), "retained") {
-			t.Error("last_command shows a replayed message")
-		}
-		r.wantExecuted()
-	})
-}
-
 func TestEmptyPayloadAndStrangersAreIgnored(t *testing.T) {
 	inBubble(t, plugged(), func(r *rig) {
 		settled(r)

@@ -48,16 +48,33 @@ func (c *car) tell(ctx context.Context) {
 	if c.lastError != nil {
 		h.Error, h.Todo = c.lastError.Error(), tesla.Advice(c.lastError)
 	}
-	if err := c.writable(); err != nil {
-		h.Writable, h.ReadOnlyWhy = false, err.Error()
+	why := c.writable()
+	if why != nil {
+		h.Writable, h.ReadOnlyWhy = false, why.Error()
 	}
 	if h == c.told {
 		return
+	}
+	if c.told.VIN == "" || h.ReadOnlyWhy != c.told.ReadOnlyWhy {
+		c.logAbilities(why)
 	}
 	c.told = h
 	select {
 	case c.reports <- report{c.alias(), h, c.lastError}:
 	case <-ctx.Done():
+	}
+}
+
+// logAbilities says in one line what can be done with the car from here: at the start, and when it turns out otherwise.
+func (c *car) logAbilities(why error) {
+	of := []any{"car", c.alias(), "vin", c.vin, "read_from", c.source}
+	switch {
+	case why == nil:
+		c.log.Info("the car is read and takes commands", of...)
+	case errors.Is(why, errTurnedOff), errors.Is(why, errUntouched):
+		c.log.Info("the car is read-only, as you want it", append(of, "because", why)...)
+	default:
+		c.log.Warn("the car is READ-ONLY: amps, limit and charging will be rejected", append(of, "because", why, "todo", tesla.Advice(why))...)
 	}
 }
 

@@ -14,7 +14,7 @@ import (
 	"tesla2mqtt/tesla"
 )
 
-// Refresh is the thing that reads the car now; it is the bridge's own, the car is told nothing.
+// refresh is the thing that reads the car now; it is the bridge's own, the car is told nothing.
 const refresh tesla.Thing = "refresh"
 
 const (
@@ -66,8 +66,6 @@ func (e *envelope) open(payload []byte) error {
 
 // refusal is why a command is not carried out: a reason for programs and a message for people.
 type refusal struct{ reason, message string }
-
-func (r *refusal) Error() string { return r.reason + ": " + r.message }
 
 func refuse(reason, format string, args ...any) *refusal {
 	return &refusal{reason, fmt.Sprintf(format, args...)}

@@ -26,7 +26,9 @@ func (t *carTopics) retained(topic string, payload []byte) {
 	t.pub.Publish(topic, payload, true)
 }
 
-func (t *carTopics) own(name string) string { return topics{t.cfg.BaseTopic}.car(t.alias, name) }
+func (t *carTopics) topics() topics { return topics{t.cfg.BaseTopic} }
+
+func (t *carTopics) own(name string) string { return t.topics().car(t.alias, name) }
 
 func (t *carTopics) state(d Document) {
 	t.retained(t.own("state"), d.JSON())
@@ -49,7 +51,7 @@ func (t *carTopics) availability(online bool) {
 // result publishes what became of a command on thing, the word of the topic it came on.
 func (t *carTopics) result(thing string, r Result) {
 	payload := r.JSON()
-	t.pub.Publish(topics{t.cfg.BaseTopic}.result(t.alias, thing), payload, false)
+	t.pub.Publish(t.topics().result(t.alias, thing), payload, false)
 	if r.lasting() {
 		t.last = payload
 		t.retained(t.own("last_command"), payload)
@@ -132,12 +134,19 @@ func (c *car) device() device {
 	return d
 }
 
-var errReadOnly = errors.New("commands are turned off in the configuration")
+// Both are what the owner wants.
+var (
+	errTurnedOff = errors.New("the configuration says commands.enabled: false")
+	errUntouched = errors.New("the configuration says write: none for this car")
+)
 
 // writable returns nil, or why the car takes no commands from us.
 func (c *car) writable() error {
-	if c.cfg.ReadOnly || !c.cfg.Commands.Enabled {
-		return errReadOnly
+	switch {
+	case !c.cfg.Commands.Enabled:
+		return errTurnedOff
+	case c.cfg.ReadOnly:
+		return errUntouched
 	}
 	return c.commander.Can(tesla.ChargeAmps)
 }

@@ -42,9 +42,17 @@ func (c *Car) Can(thing Thing) error {
 	at := c.refused.Load()
 	refused := at != 0 && time.Since(time.Unix(0, at)) < refusedFor
 	if (c.signing || refused) && thing != Wake {
-		return ErrSigningRequired
+		return c.client.unsigned()
 	}
 	return nil
+}
+
+// unsigned is why a car that wants signed commands is not commanded by this client.
+func (c *Client) unsigned() error {
+	if c.fleet == nil {
+		return &Error{Class: ErrSigningRequired, Text: "the Owner API has none"}
+	}
+	return ErrSigningRequired
 }
 
 // Do is Client.Do for this car. A refusal for want of a signature is remembered for a day.

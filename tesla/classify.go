@@ -170,6 +170,9 @@ func transportError(err error, post bool) *Error {
 	if call, ok := errors.AsType[*url.Error](err); ok {
 		err = call.Err // method and address say nothing to a person; a name that is not found is in the cause
 	}
+	if what, todo := hosts.Misfit(err, time.Now()); what != "" {
+		return &Error{Class: ErrTemporary, Text: what, Todo: todo, unsent: true, cause: err}
+	}
 	if errors.As(err, &login) {
 		// The token was not to be had, so the request was never sent.
 		if login.LoginRequired() {

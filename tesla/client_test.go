@@ -79,7 +79,7 @@ func TestLongAnswers(t *testing.T) {
 	if _, err := c.Vehicles(t.Context()); !errors.Is(err, tesla.ErrTemporary) {
 		t.Errorf("a list of 17 MiB: %v", err)
 	}
-	if _, err := c.State(t.Context(), "1"); !errors.Is(err, tesla.ErrTemporary) {
+	if _, err := c.State(t.Context(), "1"); !errors.Is(err, tesla.ErrTemporary) || !strings.Contains(err.Error(), "longer than 1 MiB") {
 		t.Errorf("a state of 17 MiB: %v", err)
 	}
 }
@@ -196,6 +196,7 @@ func TestRetryAfter(t *testing.T) {
 		{"header", map[string]string{"Retry-After": "60"}, "", time.Minute},
 		{"body", nil, "Retry in 60497 seconds", 60497 * time.Second},
 		{"the two disagree", map[string]string{"Retry-After": "10", "RateLimit-Remaining": "0", "RateLimit-Reset": "90"}, "", 90 * time.Second},
+		{"the two disagree the other way", map[string]string{"Retry-After": "120", "RateLimit-Remaining": "0", "RateLimit-Reset": "90"}, "Retry in 5 seconds", 2 * time.Minute},
 		{"a time", map[string]string{"Date": date, "RateLimit-Remaining": "0", "RateLimit-Reset": "1795824090"}, "", 90 * time.Second},
 		{"a time that is over", map[string]string{"Date": date, "RateLimit-Remaining": "0", "RateLimit-Reset": "1795823999"}, "", 0},
 		{"a time in milliseconds", map[string]string{"Retry-After": "1795824090000"}, "", 0},

@@ -53,7 +53,7 @@ func (h *hold) check(now time.Time, renewed func() time.Time) error {
 	}
 	e := *h.err
 	e.RetryAfter = h.until.Sub(now)
-	e.Uncertain, e.unsent = false, true
+	e.unsent = true
 	return &e
 }
 

@@ -2,9 +2,12 @@ package tesla_test
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"net"
 	"net/http"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -21,6 +24,7 @@ func TestUnsent(t *testing.T) {
 		unsent bool
 	}{
 		"no connection":    {&net.OpError{Op: "dial", Err: errors.New("network is unreachable")}, true},
+		"certificate":      {&tls.CertificateVerificationError{Err: x509.HostnameError{Certificate: &x509.Certificate{}, Host: "x"}}, true},
 		"no login":         {refusing{errors.New("log in")}, true},
 		"too late":         {hosts.TooLate, true},
 		"given up":         {hosts.GivenUp, true},
@@ -79,3 +83,25 @@ func TestHeldBeyondItsEnd(t *testing.T) {
 		}
 	})
 }
+
+// TestMisfitIsToldFirst: whether the API or the place that renews the login has the wrong certificate, waiting does not help.
+func TestMisfitIsToldFirst(t *testing.T) {
+	misfit := &tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}
+	for name, fault := range map[string]error{"of the API": misfit, "of the token endpoint": failing{misfit}} {
+		c := tesla.NewClient(&http.Client{Transport: tripper(func(*http.Request) (*http.Response, error) { return nil, fault })},
+			func() string { return "https://owner-api.teslamotors.com" })
+		err := c.Do(t.Context(), "1", tesla.Command{Thing: tesla.ChargeAmps, Value: 8})
+		if tesla.MayHaveSucceeded(err) || !tesla.Unsent(err) || !errors.Is(err, tesla.ErrTemporary) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if got := tesla.Advice(err); !strings.Contains(got, "CA certificates") {
+			t.Errorf("%s: the advice is %s", name, got)
+		}
+	}
+}
+
+// failing is the login that could not be renewed.
+type failing struct{ error }
+
+func (failing) LoginRequired() bool { return false }
+func (f failing) Unwrap() error     { return f.error }

@@ -43,8 +43,8 @@ func New(o Options) (*Client, error) {
 }
 
 // Publish hands a message over and never blocks. A retained one becomes the topic's value on every connect from now on, and
-// is sent now unless it says the same as before; an empty one clears the topic, then and now. An unretained one is delivered at least once, unless 256 newer ones come
-// while the broker is away. All go out at QoS 1, in the order of the calls.
+// is sent now unless it says the same as before; an empty one clears the topic, then and now. An unretained one is delivered at
+// least once, unless 256 newer ones come while the broker is away. All go out at QoS 1, in the order of the calls.
 func (c *Client) Publish(topic string, payload []byte, retain bool) {
 	dropped := uint64(c.out.put(topic, payload, retain))
 	if dropped == 0 {
@@ -60,9 +60,6 @@ func (c *Client) Publish(topic string, payload []byte, retain bool) {
 	}
 }
 
-// Republish sends every retained topic again, as after a connect.
-func (c *Client) Republish() { c.out.republish() }
-
 // Stats says how the connection is.
 func (c *Client) Stats() Stats { return c.gauge.read() }
 
@@ -75,9 +72,9 @@ func (c *Client) Changes() <-chan struct{} { return c.gauge.changed }
 func (c *Client) Run(ctx context.Context) error {
 	pace := newPacer()
 	for {
-		began, err := c.serve(ctx, pace.waited)
+		began, parting, err := c.serve(ctx, pace.waited)
 		if ctx.Err() != nil {
-			c.gauge.disconnected(StateConnecting, "stopped")
+			c.gauge.disconnected(StateConnecting, parting)
 			return nil
 		}
 		var lasted time.Duration
@@ -87,10 +84,25 @@ func (c *Client) Run(ctx context.Context) error {
 		v := pace.after(err, lasted, time.Now(), c.o.ClientID)
 		c.report(v)
 		if !sleep(ctx, v.wait) {
-			c.gauge.disconnected(StateConnecting, "stopped")
+			c.gauge.disconnected(StateConnecting, c.neverThere())
 			return nil
 		}
 	}
+}
+
+// What Stats say after Run: what the topics tell of us from now on.
+func (c *Client) neverThere() string {
+	return "there was no connection; the broker has said offline on " + c.o.StateTopic + " by itself, if it ever had us"
+}
+
+func (c *Client) parting(clean, probing bool) string {
+	switch {
+	case probing:
+		return "another bridge may be in our place, so nothing was said on " + c.o.StateTopic
+	case clean:
+		return c.o.StateTopic + " says offline"
+	}
+	return "the broker did not confirm it; it says offline on " + c.o.StateTopic + " by itself when it misses us"
 }
 
 // report keeps the log short: a broker that is away for a day says so once, and each try only at debug.
@@ -104,19 +116,20 @@ func (c *Client) report(v verdict) {
 		"again_in", v.wait.Round(time.Millisecond))
 }
 
-// serve lives through one connection and returns when it began, zero if it never did, and why it ended.
-func (c *Client) serve(ctx context.Context, waited bool) (time.Time, error) {
+// serve lives through one connection and returns when it began, zero if it never did, what is left of us on the broker, and why
+// it ended.
+func (c *Client) serve(ctx context.Context, waited bool) (began time.Time, parting string, err error) {
 	s := newSession(c, waited)
 	if err := s.connect(ctx); err != nil {
 		s.hangUp(false)
-		return time.Time{}, err
+		return time.Time{}, c.neverThere(), err
 	}
-	began := time.Now()
+	began = time.Now()
 	c.gauge.connected(began)
 	c.log.Info("connected to the broker")
 	clean, err := s.run(ctx)
 	s.hangUp(clean)
-	return began, err
+	return began, c.parting(clean, s.probing), err
 }
 
 // sleep returns false if ctx ended first.

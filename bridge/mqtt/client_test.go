@@ -156,7 +156,7 @@ func TestValuesArePublishedWhenChangedAndOnRepublish(t *testing.T) {
 			synctest.Wait()
 		}
 		b.client.Publish("t/car/other", []byte("x"), true)
-		b.client.Republish()
+		b.client.out.republish()
 		synctest.Wait()
 		wantEqual(t, "values", b.said("t/car/level"), []string{"1", "2", "", ""})
 		if _, there := b.broker.Retained()["t/car/level"]; there {

@@ -131,7 +131,16 @@ func TestStopWhileTheBrokerIsAway(t *testing.T) {
 		if d := b.stop(); d > 0 {
 			t.Errorf("stopping took %v", d)
 		}
+		b.wantParting("there was no connection")
 	})
+}
+
+// wantParting looks at what is said after a stop.
+func (b *bench) wantParting(begin string) {
+	b.t.Helper()
+	if m := b.client.Stats().Message; !strings.HasPrefix(m, begin) {
+		b.t.Errorf("after the stop it says %q, want %q", m, begin)
+	}
 }
 
 // valve is a network that can stop delivering without closing.
@@ -222,6 +231,7 @@ func TestStoppingIsBoundedWhenTheBrokerHangs(t *testing.T) {
 			t.Errorf("stopping took %v", d)
 		}
 		synctest.Wait()
+		b.wantParting("the broker did not confirm it; it says offline on " + stateTopic + " by itself")
 		b.wantTruth(map[string]string{stateTopic: "offline"}) // by the will, since "offline" could not be said
 		b.after(time.Minute)                                  // for paho's own wait for a connection that takes nothing
 	})

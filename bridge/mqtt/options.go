@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/url"
+	"strconv"
 	"strings"
 )
 
@@ -74,12 +75,15 @@ func brokerURL(text string) (*url.URL, error) {
 	if strings.Contains(text, "@") && (err != nil || u.User != nil) {
 		return nil, errors.New("mqtt.url: must not contain a user name or password; use mqtt.username and mqtt.password_file")
 	}
+	if !strings.Contains(text, "://") {
+		return nil, errors.New("mqtt.url: must start with mqtt://, mqtts://, ws:// or wss://, as in mqtt://192.168.1.5:1883")
+	}
 	if err != nil {
 		return nil, errors.New("mqtt.url: cannot be read as a URL; expected a form like mqtt://localhost:1883")
 	}
 	port := defaultPort(u.Scheme)
 	if port == "" {
-		return nil, errors.New("mqtt.url: must start with mqtt://, mqtts://, ws:// or wss://")
+		return nil, errors.New("mqtt.url: must start with mqtt://, mqtts://, ws:// or wss://" + ourScheme(u.Scheme))
 	}
 	if u.Hostname() == "" {
 		return nil, fmt.Errorf("mqtt.url: has no host; expected a form like %s://localhost:%s", u.Scheme, port)
@@ -88,10 +92,24 @@ func brokerURL(text string) (*url.URL, error) {
 	if u.Fragment != "" || plain && (strings.Trim(u.Path, "/") != "" || u.RawQuery != "") {
 		return nil, errors.New("mqtt.url: has something after host and port; topics are set by mqtt.base_topic")
 	}
+	if n, err := strconv.Atoi(u.Port()); u.Port() != "" && (err != nil || n < 1 || n > 65535) {
+		return nil, errors.New("mqtt.url: the port must be 1 to 65535")
+	}
 	if u.Port() == "" {
 		u.Host = net.JoinHostPort(u.Hostname(), port)
 	}
 	return u, nil
+}
+
+// ourScheme translates what other programs call the same.
+func ourScheme(theirs string) string {
+	switch theirs {
+	case "tcp":
+		return "; for tcp:// write mqtt://"
+	case "ssl", "tls":
+		return "; for " + theirs + ":// write mqtts://"
+	}
+	return ""
 }
 
 func defaultPort(scheme string) string {

@@ -63,6 +63,7 @@ func TestStopWhileProbing(t *testing.T) {
 		}
 		b.after(inUsePause)
 		b.stop()
+		b.wantParting("another bridge may be in our place")
 		b.wantTruth(map[string]string{stateTopic: "online"})
 	})
 }

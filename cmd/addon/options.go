@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strings"
 )
 
 // options are those of config.yaml in the add-on's folder. What is left out has tesla2mqtt's default, and tesla2mqtt judges
@@ -51,6 +52,9 @@ func (a *addon) configure(ctx context.Context) (configuration, error) {
 	own, err := readFile(a.own)
 	if err == nil {
 		a.say("using %s; the options of this page do not count", a.own)
+		for _, key := range a.exposed(own) {
+			a.say("WARNING: %s names a file that other apps, whoever reaches this folder by Samba, and backups get to see; the app's documentation says what that gives them", key)
+		}
 		return configuration{a.own, []string{}}, a.checkOwn(own)
 	}
 	if !errors.Is(err, fs.ErrNotExist) {
@@ -95,6 +99,28 @@ func (a *addon) checkOwn(text []byte) error {
 		return fmt.Errorf("%s must have the line state_dir: %s (beside the file the login would be open to other add-ons)", a.own, a.stateDir())
 	}
 	return nil
+}
+
+// secretLine finds the keys that name the file of a secret, in blocks and in braces.
+var secretLine = regexp.MustCompile(`(?:^|[\s{,])["']?(password_file|client_secret_file|key_file)["']?:[ \t]*["']?([^"'\s,}]+)`)
+
+// exposed returns the keys of a configuration of one's own whose secrets lie beside it. What they name is not returned: it may be
+// the secret itself.
+func (a *addon) exposed(text []byte) (keys []string) {
+	shared := filepath.Dir(a.own)
+	for line := range strings.Lines(string(text)) {
+		line, _, _ = strings.Cut(line, "#")
+		for _, m := range secretLine.FindAllStringSubmatch(line, -1) {
+			path := m[2]
+			if !filepath.IsAbs(path) {
+				path = filepath.Join(shared, path)
+			}
+			if inside, err := filepath.Rel(shared, path); err == nil && filepath.IsLocal(inside) {
+				keys = append(keys, m[1])
+			}
+		}
+	}
+	return keys
 }
 
 func parseOptions(text []byte) (options, error) {

@@ -123,3 +123,33 @@ func TestOwnConfiguration(t *testing.T) {
 		t.Errorf("a folder: %v", err)
 	}
 }
+
+// TestExposedSecrets: a secret beside a configuration of one's own is warned of, and what the line says is not repeated.
+func TestExposedSecrets(t *testing.T) {
+	for line, want := range map[string]string{
+		"mqtt:\n  password_file: hunter2":                      "password_file",
+		"mqtt: {username: me, password_file: 'hunter2'}":       "password_file",
+		"mqtt: {\"password_file\": \"./a/hunter2\"}":           "password_file",
+		"tesla:\n  client_secret_file: %CONFIG%/hunter2":       "client_secret_file",
+		"tesla: {api: fleet, key_file: ../%BASE%/hunter2.pem}": "key_file",
+		"ble:\n    key_file: \"hunter2\" # mine":               "key_file",
+		"ble: {key_file: /data/state/hunter2}":                 "",
+		"mqtt: {password_file: /run/secrets/hunter2}":          "",
+		"mqtt:\n  # password_file: hunter2":                    "",
+		"mqtt:\n  password_file:":                              "",
+		"mqtt: {ca_file: hunter2.pem, cert_file: hunter2}":     "",
+		"mqtt: {password_file: ../hunter2}":                    "",
+	} {
+		r := newRig(t)
+		dir := filepath.Dir(r.own)
+		line = strings.NewReplacer("%CONFIG%", dir, "%BASE%", filepath.Base(dir)).Replace(line)
+		r.write(r.own, line+"\nstate_dir: "+r.stateDir()+"\n")
+		if _, err := r.configure(t.Context()); err != nil {
+			t.Errorf("%s: %v", line, err)
+		}
+		log := r.log.text()
+		if got := strings.Contains(log, "WARNING: "+want+" names"); got != (want != "") || strings.Count(log, "WARNING") > 1 || strings.Contains(log, "hunter2") {
+			t.Errorf("%s: the log is %s", line, log)
+		}
+	}
+}

@@ -10,7 +10,6 @@ import (
 	"os"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -50,8 +49,8 @@ func show(ctx context.Context, o options, stdout, stderr io.Writer) (err error) 
 	if err != nil {
 		return fmt.Errorf("%w (choose another port with -port)", err)
 	}
-	print := &printer{out: stdout}
-	print.intro(url)
+	print := newPrinter(stdout, url)
+	defer print.close()
 	broker.Subscribe("#", print.message)
 
 	cars, charging, sleeping := simulated(o)
@@ -251,42 +250,4 @@ func (a account) Car(v tesla.Vehicle) (bridge.Reader, bridge.Commander) {
 		return a.feed.Car(v.VIN, car, "owner"), car
 	}
 	return car, car
-}
-
-// printer shows messages as they are published.
-type printer struct {
-	mu  sync.Mutex
-	out io.Writer
-}
-
-func (p *printer) intro(url string) {
-	host, port, _ := net.SplitHostPort(strings.TrimPrefix(url, "mqtt://"))
-	at := fmt.Sprintf("-h %s -p %s", host, port)
-	fmt.Fprintf(p.out, `The broker is at %s
-
-Watch:  mosquitto_sub %s -v -t 'tesla2mqtt/#'
-Steer:  mosquitto_pub %s -t tesla2mqtt/charging_car/charge_amps/set -m 8
-        mosquitto_pub %s -t tesla2mqtt/charging_car/charging/set -m OFF
-        mosquitto_pub %s -t tesla2mqtt/sleeping_car/charging/set -m ON     (wakes it)
-Stop:   Ctrl-C
-
-Published from now on (R: retained):
-`, url, at, at, at, at)
-}
-
-// maxShown bounds a line; discovery is several kilobytes.
-const maxShown = 200
-
-func (p *printer) message(m mqtttest.Message) {
-	flag := " "
-	if m.Retain {
-		flag = "R"
-	}
-	payload := m.Payload
-	if len(payload) > maxShown {
-		payload = strings.ToValidUTF8(payload[:maxShown], "") + fmt.Sprintf("… (%d bytes)", len(m.Payload))
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	fmt.Fprintf(p.out, "%s %s %s %s\n", time.Now().Format("15:04:05.000"), flag, m.Topic, payload)
 }

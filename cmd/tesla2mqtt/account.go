@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"os"
 	"time"
 
 	"tesla2mqtt/tesla"
@@ -23,14 +22,14 @@ func openAccount(c *Config, log *slog.Logger) (*auth.Source, *tesla.Client, erro
 	for _, url := range allowed.Loopback() {
 		log.Warn("NOT ENCRYPTED: the login is sent to this address in plain text, as the configuration says", "url", url)
 	}
-	if err := refuseRoot(c.StateDir); err != nil {
+	if err := guardState(c.StateDir, log); err != nil {
 		return nil, nil, err
 	}
 	source, err := auth.Open(c.StateDir, auth.Config{
 		AuthURL: c.Tesla.AuthURL, APIURL: c.Tesla.APIURL, Fleet: c.fleetLogin(), Hosts: allowed, Transport: transport, UserAgent: userAgent, Log: log,
 	})
 	if err != nil {
-		return nil, nil, &configError{fmt.Errorf("state_dir: %w", err)}
+		return nil, nil, stateFault(c.StateDir, err)
 	}
 	return source, newClient(c, source, log), nil
 }
@@ -57,19 +56,6 @@ func newClient(c *Config, source *auth.Source, log *slog.Logger) *tesla.Client {
 	}
 	client.Renewed, client.Notice = c.renewed, func(text string) { log.Warn(text) }
 	return client
-}
-
-// refuseRoot keeps sudo from turning a service's login into a file that the service cannot read: even status may renew it.
-func refuseRoot(dir string) error {
-	info, err := os.Stat(dir)
-	if err != nil {
-		return nil // what is not there yet will be ours
-	}
-	owner, known := ownerOf(info)
-	if !known || owner == 0 || os.Geteuid() != 0 {
-		return nil
-	}
-	return &configError{fmt.Errorf("state_dir: %s belongs to user %d, whose bridge could not read the login after root has renewed it (run this as that user: sudo -u '#%d' tesla2mqtt ...)", dir, owner, owner)}
 }
 
 // userAgent is what this program calls itself when it talks to Tesla.

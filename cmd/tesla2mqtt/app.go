@@ -52,17 +52,42 @@ func (a *app) command() *cli.Command {
 func jsonFlag() []cli.Flag { return []cli.Flag{&cli.BoolFlag{Name: "json"}} }
 
 func wrongUsage(_ context.Context, c *cli.Command, err error, _ bool) error {
-	return &usageError{err.Error(), "see: " + c.FullName() + " -help"}
+	hint := "see: " + c.FullName() + " -help"
+	if _, flag, unknown := strings.Cut(err.Error(), "not defined: -"); unknown {
+		hint = hintForFlag(strings.TrimLeft(flag, "-"), c, hint)
+	}
+	return &usageError{err.Error(), hint}
+}
+
+// hintForFlag says what may have been meant by a flag that there is not.
+func hintForFlag(flag string, c *cli.Command, otherwise string) string {
+	if flag == "v" || flag == "V" || flag == "version" {
+		return "did you mean: tesla2mqtt version"
+	}
+	var names []string
+	for _, f := range slices.Concat(c.Flags, c.Root().Flags) {
+		names = append(names, f.Names()...)
+	}
+	names = slices.DeleteFunc(names, func(name string) bool { return len(name) == 1 }) // near to any other letter
+	if near := nearest(flag, names); near != "" {
+		return "did you mean: -" + near
+	}
+	return otherwise
 }
 
 // noCommand is what runs without a subcommand, or with one that there is not.
 func (a *app) noCommand(_ context.Context, c *cli.Command) error {
 	name := c.Args().First()
 	if name == "help" {
-		_, err := io.WriteString(a.out, usage)
+		text := usage
+		if about := c.Args().Get(1); usages[about] != "" {
+			text = usageOf(about)
+		}
+		_, err := io.WriteString(a.out, text)
 		return err
 	}
 	if name == "" {
+		fmt.Fprintf(a.err, "%s\n", usage)
 		return &usageError{"no subcommand was given", "see: tesla2mqtt -help"}
 	}
 	var names []string
@@ -115,9 +140,15 @@ func newLogger(w io.Writer, level, format string) *slog.Logger {
 
 // takes refuses arguments that a subcommand does not have.
 func takes(c *cli.Command, least, most int) error {
-	if n := c.Args().Len(); n < least || n > most {
-		return &usageError{fmt.Sprintf("%s: %d arguments are too %s", c.Name, n, map[bool]string{true: "few", false: "many"}[n < least]),
-			"see: " + c.FullName() + " -help"}
+	n := c.Args().Len()
+	if n >= least && n <= most {
+		return nil
 	}
-	return nil
+	many := map[bool]string{true: "few", false: "many"}[n < least]
+	are := map[bool]string{true: "is", false: "are"}[n == 1]
+	hint := "see: " + c.FullName() + " -help"
+	if form, _, _ := strings.Cut(usages[c.Name], "\n"); strings.HasPrefix(form, "Usage: "+c.FullName()) {
+		hint = "the form is: " + strings.TrimPrefix(form, "Usage: ")
+	}
+	return &usageError{fmt.Sprintf("%s: %s %s too %s", c.Name, counted(n, "argument"), are, many), hint}
 }

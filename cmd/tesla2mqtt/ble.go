@@ -61,7 +61,7 @@ func (a *app) bleKeygen(_ context.Context, cmd *cli.Command) error {
 	if err != nil {
 		return fmt.Errorf("make the key: %w", err)
 	}
-	fmt.Fprintf(a.err, "A new private key, which only you can read (mode 0600). Next: tesla2mqtt ble enroll CAR\n")
+	fmt.Fprintf(a.err, "A new private key, which only you can read (mode 0600).%s Next: tesla2mqtt ble enroll CAR\n", restartFor(c.StateDir))
 	_, err = fmt.Fprintln(a.out, path)
 	return err
 }

@@ -18,7 +18,7 @@ func (w *ways) openMeter(log *slog.Logger) error {
 	}
 	m, err := w.c.meter(func() int { return int(w.paying.Load()) })
 	if err != nil {
-		return &configError{fmt.Errorf("state_dir: %w", err)}
+		return stateFault(w.c.StateDir, err)
 	}
 	if problem := m.Report().Problem; problem != "" {
 		log.Warn("the count of what Tesla bills", "problem", problem)
@@ -92,14 +92,14 @@ func (k *checkup) budget(usable bool, vins []string) {
 	}
 	m, err := k.config.meter(func() int { return k.config.paying(cars) })
 	if err != nil {
-		k.fail("spent", err.Error(), "")
+		k.fail("spent", err.Error(), stateFix(k.config.StateDir, err))
 		return
 	}
 	for _, f := range judgeBudget(m.Report()) {
 		k.note(f)
 	}
 	if err := m.Close(); err != nil {
-		k.fail("spent", err.Error(), "make the state folder writable")
+		k.fail("spent", err.Error(), stateFix(k.config.StateDir, err))
 	}
 }
 

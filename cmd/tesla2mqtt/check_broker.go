@@ -55,6 +55,8 @@ func (k *checkup) mayReadHealth(r *mqtt.Rights, health string) {
 	switch {
 	case refused:
 		k.warn("read health", "the broker refuses this user to read "+health+", so tesla2mqtt healthcheck will say unhealthy", fix)
+	case unsure && r.Open:
+		k.ok("read health", "this user may read topics of any name; no bridge has run here yet")
 	case unsure:
 		k.warn("read health", "nothing came from "+health+": no bridge has run here yet, or this user may not read it, and then tesla2mqtt healthcheck will say unhealthy", fix)
 	case readable:
@@ -111,12 +113,20 @@ func judgeCertificate(s *tls.ConnectionState, now time.Time) finding {
 	return f
 }
 
+// loggedIn warns of a broker that took us without asking who we are: it does so with everybody.
 func (k *checkup) loggedIn(mqtt.Way) finding {
-	user := "without a user name"
-	if name := k.config.MQTT.Username; name != "" {
-		user = "the user " + plain(name)
+	m := k.config.MQTT
+	switch {
+	case m.Username != "":
+		return finding{Status: statusOK, Message: "the broker accepts us, the user " + plain(m.Username)}
+	case m.CertFile != "":
+		return finding{Status: statusOK, Message: "the broker accepts us, with the certificate of mqtt.cert_file"}
 	}
-	return finding{Status: statusOK, Message: "the broker accepts us, " + user}
+	return finding{
+		Status:  statusWarn,
+		Message: "the broker accepts us without a user name, and so anybody on the network who can reach it: he can read your cars, and command them unless its access rules forbid it",
+		Fix:     "give it users and passwords (in Mosquitto: allow_anonymous false and password_file; docs/install.md has the lines), then set mqtt.username and mqtt.password_file",
+	}
 }
 
 func (k *checkup) mayWrite(r mqtt.Rights, cfg bridge.Config) {

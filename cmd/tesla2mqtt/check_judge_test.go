@@ -56,6 +56,22 @@ func TestJudgeLogin(t *testing.T) {
 	}
 }
 
+// TestJudgeWhoWeAre: a broker that asks for no name asks nobody.
+func TestJudgeWhoWeAre(t *testing.T) {
+	for _, row := range []struct{ user, cert, status, message string }{
+		{"", "", statusWarn, "without a user name, and so anybody"},
+		{"bridge", "", statusOK, "the user bridge"},
+		{"", "ours.pem", statusOK, "with the certificate"},
+	} {
+		c := mustLoad(t, "")
+		c.MQTT.Username, c.MQTT.CertFile = row.user, row.cert
+		f := (&checkup{config: c}).loggedIn(mqtt.Way{})
+		if f.Status != row.status || !strings.Contains(f.Message, row.message) || (f.Fix == "") != (f.Status == statusOK) {
+			t.Errorf("got %+v", f)
+		}
+	}
+}
+
 func TestJudgeCertificate(t *testing.T) {
 	now := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 	for left, status := range map[time.Duration]string{14 * 24 * time.Hour: statusOK, 13 * 24 * time.Hour: statusWarn} {

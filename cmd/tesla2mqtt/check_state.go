@@ -27,16 +27,16 @@ func (k *checkup) stateFolder() (usable bool) {
 		k.warn("folder", dir+" is not there yet", "tesla2mqtt login makes it; run that as the user who will run the bridge")
 		return false
 	case err != nil:
-		k.fail("folder", err.Error(), "set state_dir to a folder that this user may use")
+		k.fail("folder", err.Error(), stateFix(dir, err))
 		return false
 	case !info.IsDir():
-		k.fail("folder", dir+" is not a folder", "set state_dir to a folder")
+		k.fail("folder", dir+" is not a folder", stateFix(dir, nil))
 		return false
 	}
 	if owner, known := ownerOf(info); known && owner != os.Geteuid() {
 		// As another user even a renewal of the login would leave files that the bridge may not touch.
 		k.fail("owner", fmt.Sprintf("%s belongs to user %d, and this is user %d", dir, owner, os.Geteuid()),
-			fmt.Sprintf("run the check as its owner: sudo -u '#%d' tesla2mqtt check; or give it to this user: chown -R %d %s", owner, os.Geteuid(), dir))
+			fmt.Sprintf("run the check as its owner: sudo -u '#%d' tesla2mqtt check; or give it to this user: chown -R %d %s", owner, os.Geteuid(), shellWord(dir)))
 		return false
 	}
 	k.ok("folder", dir+" is there and belongs to this user")
@@ -44,21 +44,21 @@ func (k *checkup) stateFolder() (usable bool) {
 	usable = k.writable(dir)
 	k.space(dir)
 	k.tokenMode(filepath.Join(dir, "token.json"))
-	k.running(filepath.Join(dir, runLock))
+	k.running(dir)
 	return usable
 }
 
 func (k *checkup) folderMode(dir string, info fs.FileInfo) {
-	mode := info.Mode().Perm()
+	open := openToOthers(dir, info)
 	switch {
 	case runtime.GOOS == "windows":
 		k.ok("mode", "not looked at on Windows")
-	case mode&0o022 != 0:
-		k.fail("mode", fmt.Sprintf("others may write there (mode %04o), and so replace the login", mode), "chmod 700 "+dir)
-	case mode&0o077 != 0:
-		k.warn("mode", fmt.Sprintf("others may look into it (mode %04o)", mode), "chmod 700 "+dir)
+	case open == "":
+		k.ok("mode", fmt.Sprintf("nobody else can look into it (mode %04o)", info.Mode().Perm()))
+	case writableByOthers(info):
+		k.fail("mode", open, "chmod 700 "+shellWord(dir))
 	default:
-		k.ok("mode", fmt.Sprintf("nobody else can look into it (mode %04o)", mode))
+		k.warn("mode", open, "chmod 700 "+shellWord(dir))
 	}
 }
 
@@ -68,7 +68,7 @@ func (k *checkup) writable(dir string) bool {
 		err = errors.Join(f.Close(), os.Remove(f.Name()))
 	}
 	if err != nil {
-		k.fail("writable", err.Error(), "a renewed login could not be kept: make the folder writable for this user, on a disk that is not mounted read-only and not full")
+		k.fail("writable", "a renewed login could not be kept: "+err.Error(), stateFix(dir, err))
 		return false
 	}
 	k.ok("writable", "a file can be written there")
@@ -99,26 +99,41 @@ func (k *checkup) tokenMode(file string) {
 		k.fail("token.json", err.Error(), "make it readable for this user")
 	case runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0:
 		k.warn("token.json", fmt.Sprintf("others could read the login (mode %04o); now they cannot", info.Mode().Perm()),
-			"if others use this machine, change your Tesla password and log in anew")
+			"if others use this machine, change your Tesla password, which ends this login, and log in anew")
 	default:
 		k.ok("token.json", "nobody else can read the login")
 	}
 }
 
-func (k *checkup) running(file string) {
-	if _, err := os.Stat(file); err != nil {
+func (k *checkup) running(dir string) {
+	switch runs, err := bridgeRuns(dir); {
+	case errors.Is(err, fs.ErrNotExist):
 		k.ok("run", "no bridge has run with this folder yet")
-		return
+	case err != nil:
+		k.fail("run", err.Error(), "give the file to this user, or delete it while no bridge runs")
+	case runs:
+		k.ok("run", "a bridge runs with this folder now")
+	default:
+		k.ok("run", "no bridge runs with this folder now")
+	}
+}
+
+// bridgeRuns tells whether a bridge runs with this state folder now. fs.ErrNotExist: none ever has.
+func bridgeRuns(dir string) (bool, error) {
+	file := filepath.Join(dir, runLock)
+	if _, err := os.Stat(file); err != nil { // or the look would make it
+		return false, err
 	}
 	lock := flock.New(file)
 	defer lock.Close() // it was only looked at
 	free, err := lock.TryRLock()
-	switch {
-	case err != nil:
-		k.fail("run", err.Error(), "give the file to this user, or delete it while no bridge runs")
-	case free:
-		k.ok("run", "no bridge runs with this folder now")
-	default:
-		k.ok("run", "a bridge runs with this folder now")
+	return err == nil && !free, err
+}
+
+// restartFor tells who has made a key what a bridge that runs now needs to use it; "" if none does.
+func restartFor(dir string) string {
+	if runs, err := bridgeRuns(dir); err != nil || !runs {
+		return ""
 	}
+	return " A bridge runs now, and reads its keys at its start: restart it, or it goes on without this one."
 }

@@ -59,7 +59,7 @@ func (k *checkup) account(ctx context.Context, usable bool, log *slog.Logger) (v
 	k.tesla(knocks, source, client, cars, listError)
 	if source != nil {
 		if err := source.Close(); err != nil {
-			k.fail("login", err.Error(), "make the state folder writable, then run tesla2mqtt login")
+			k.fail("login", err.Error(), stateFix(k.config.StateDir, err)+"; then run: tesla2mqtt login")
 		}
 	}
 	for _, car := range cars {
@@ -238,10 +238,13 @@ func (k *checkup) tesla(knocks []knock, source *auth.Source, client *tesla.Clien
 }
 
 func (k *checkup) host(name string, n knock) {
+	misfit, mend := hosts.Misfit(n.err, time.Now())
 	switch {
+	case misfit != "":
+		k.fail(name, fmt.Sprintf("%s: %s; nothing was sent to it", n.host, misfit), mend)
 	case n.err != nil:
 		k.fail(name, fmt.Sprintf("%s does not answer: %s", n.host, hosts.Cause(n.err)),
-			"see network, name server, firewall (port 443) and clock of this machine; if it says tls, also tesla.tls_min, tesla.tls_max and tesla.ca_file")
+			"see network, name server and firewall (port 443); if it says tls, also tesla.tls_min and tesla.tls_max")
 	case n.status >= http.StatusInternalServerError, n.status == http.StatusTooManyRequests:
 		k.warn(name, fmt.Sprintf("%s answers with HTTP %d, by %s", n.host, n.status, n.how), "Tesla has trouble; try again later")
 	default:

@@ -171,6 +171,7 @@ func TestCheckBesideTheBridge(t *testing.T) {
 	wantFinding(t, found, "tesla/login page", statusOK, "TLS 1.3 and HTTP/2.0")
 	wantFinding(t, found, "tesla/"+fortressVIN, statusOK, "takes commands")
 	wantFinding(t, found, "broker/tls", statusOK, "TLS 1.3, the broker's certificate lasts until 20")
+	wantFinding(t, found, "broker/login", statusOK, "the broker accepts us, the user ")
 	wantFinding(t, found, "broker/write", statusOK,
 		fmt.Sprintf("this user may write all %d topics", len(bridge.Written(c.bridgeConfig(version, ""), []string{fortressVIN}))))
 	wantFinding(t, found, "broker/read", statusWarn, "tesla2mqtt/+/+/set")
@@ -204,8 +205,10 @@ func TestCheckLogin(t *testing.T) {
 	found := checked(t, p.config, exitLogin)
 	wantFinding(t, found, "login/login", statusFail, "there is no Tesla login yet")
 	wantFinding(t, found, "broker/write", statusOK, "topics of any name")
+	wantFinding(t, found, "broker/read health", statusOK, "no bridge has run here yet")
 	p.logIn()
 	found = checked(t, p.config, exitDone)
+	wantFinding(t, found, "broker/login", statusWarn, "anybody on the network who can reach it: he can read your cars, and command them") // only a warning
 	wantFinding(t, found, "login/login", statusOK, "")
 	p.tesla.RevokeLogin()
 	found = checked(t, p.config, exitLogin)

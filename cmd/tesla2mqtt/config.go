@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -153,7 +154,7 @@ func findConfig(path string) (string, error) {
 func loadConfig(path string, getenv func(string) string) (*Config, error) {
 	data, err := readBounded(path, maxConfig)
 	if err != nil {
-		return nil, &configError{fmt.Errorf("read the configuration: %w", err)}
+		return nil, unreadable(path, err)
 	}
 	c := defaults()
 	d := &decoder{file: path, lines: map[string]int{}, newVehicle: c.newVehicle}
@@ -170,12 +171,27 @@ func loadConfig(path string, getenv func(string) string) (*Config, error) {
 	d.checkAll(c)
 	c.readPassword(d, getenv)
 	c.readClientSecret(d, getenv)
+	c.rights(path)
 	// Empty means the base topic, whose slashes Home Assistant's ids cannot hold.
 	c.MQTT.ClientID = cmp.Or(c.MQTT.ClientID, strings.ReplaceAll(c.MQTT.BaseTopic, "/", "-"))
 	if err := d.err(); err != nil {
 		return nil, &configError{err}
 	}
 	return c, nil
+}
+
+// unreadable says why a configuration cannot be read, and what to do.
+func unreadable(path string, err error) error {
+	info, missing := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return &configError{fmt.Errorf("%s: there is no such file (copy config.example.yaml to it, or name another one with -config FILE)", path)}
+	case missing == nil && info.IsDir():
+		return &configError{fmt.Errorf("%s: this is a folder (name the file in it, with -config %s)", path, filepath.Join(path, defaultPaths[0]))}
+	case errors.Is(err, fs.ErrPermission):
+		return &configError{fmt.Errorf("%s: this user may not read it (run this as the user to whom it belongs, or let this one read it)", path)}
+	}
+	return &configError{fmt.Errorf("read the configuration: %w", err)}
 }
 
 // configError is a configuration that cannot be used: exit code 2.

@@ -136,6 +136,9 @@ func (d *decoder) checkVehicles(c *Config) {
 	vins, names := map[string]int{}, map[string]int{}
 	for i, v := range c.Vehicles {
 		at := fmt.Sprintf("vehicles[%d]", i)
+		if d.faulty(at) {
+			continue // it is no entry at all
+		}
 		d.checkVIN(at+".vin", v.VIN)
 		d.unique(at+".vin", v.VIN, i, vins)
 		d.checkName(at+".name", v.Name)
@@ -157,8 +160,21 @@ func (d *decoder) checkVIN(path, vin string) {
 	case vin == "":
 		d.wrong(path, "missing (list your cars with: tesla2mqtt vehicles)")
 	case !vinForm.MatchString(vin):
-		d.wrong(path, "must be a VIN: 17 capital letters and digits, without I, O and Q")
+		d.wrong(path, "must be a VIN: 17 capital letters and digits, without I, O and Q%s", vinSlip(vin))
 	}
+}
+
+// vinSlip names the usual ones.
+func vinSlip(vin string) string {
+	switch {
+	case len(vin) != 17:
+		return fmt.Sprintf(" (this has %d characters)", len(vin))
+	case strings.ContainsAny(strings.ToUpper(vin), "IOQ"):
+		return " (is it a 1, or a 0?)"
+	case vinForm.MatchString(strings.ToUpper(vin)):
+		return " (write its letters as capitals)"
+	}
+	return ""
 }
 
 func (d *decoder) checkName(path, name string) {
@@ -166,8 +182,19 @@ func (d *decoder) checkName(path, name string) {
 	case name == "bridge":
 		d.wrong(path, "must not be bridge (those topics are the bridge's own)")
 	case name != "" && !nameForm.MatchString(name):
-		d.wrong(path, "must be 1 to 64 of a-z, 0-9, _ and - (it is part of the topics)")
+		d.wrong(path, "must be 1 to 64 of a-z, 0-9, _ and - (it is part of the topics%s)", nameLike(name))
 	}
+}
+
+var unnameable = regexp.MustCompile(`[^a-z0-9-]+`)
+
+// nameLike proposes a name for topics that is like what was written.
+func nameLike(name string) string {
+	like := strings.Trim(unnameable.ReplaceAllString(strings.ToLower(name), "_"), "_")
+	if like == "bridge" || !nameForm.MatchString(like) {
+		return ""
+	}
+	return "; such as " + like
 }
 
 func (d *decoder) checkWay(at string, v vehicle) {
@@ -194,7 +221,11 @@ func (d *decoder) topic(path, value string) {
 
 func (d *decoder) oneOf(path, value string) {
 	if allowed := choices[rule(path)]; !slices.Contains(allowed, value) {
-		d.wrong(path, "is not a possible value (%s)", strings.Join(quoteEmpty(allowed), ", "))
+		meant := ""
+		if near := nearest(value, allowed); near != "" && !strings.ContainsAny(value, "0123456789") {
+			meant = "; did you mean " + near + "?"
+		}
+		d.wrong(path, "is not a possible value (%s%s)", strings.Join(quoteEmpty(allowed), ", "), meant)
 	}
 }
 

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"reflect"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -36,15 +35,14 @@ type fault struct {
 // maxFaults bounds the report of a file that is no configuration at all.
 const maxFaults = 40
 
-var yamlSyntax = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)$`)
-
 // decodeFile fills c. Whatever is wrong becomes a fault and leaves the default in place.
 func (d *decoder) decodeFile(data []byte, c *Config) {
 	var doc, more yaml.Node
 	dec := yaml.NewDecoder(bytes.NewReader(data))
 	switch err := dec.Decode(&doc); {
 	case errors.Is(err, io.EOF):
-		return // empty: all defaults
+		c.Warnings = append(c.Warnings, "the file is empty, so each key has its default; copy what you need from config.example.yaml")
+		return
 	case err != nil:
 		d.syntax(err, data)
 		return
@@ -55,25 +53,13 @@ func (d *decoder) decodeFile(data []byte, c *Config) {
 	d.value(doc.Content[0], "", reflect.ValueOf(c).Elem())
 }
 
-func (d *decoder) syntax(err error, data []byte) {
-	m := yamlSyntax.FindStringSubmatch(err.Error())
-	if m == nil {
-		m = []string{"", "", err.Error()}
-	}
-	line, _ := strconv.Atoi(m[1])
-	hint := "compare with config.example.yaml"
-	if bytes.Contains(data, []byte("\t")) {
-		hint = "indent with spaces: YAML takes no tabs"
-	}
-	d.add(line, "", "not readable as YAML: %s (%s)", m[2], hint)
-}
-
 // value decodes n into to, whatever it is. A key without a value keeps its default.
 func (d *decoder) value(n *yaml.Node, path string, to reflect.Value) {
 	if n.Kind == yaml.AliasNode {
 		n = n.Alias // what an alias leads to is no deeper than the structs are
 	}
 	switch {
+	case d.misread(n, path):
 	case n.ShortTag() == "!!null":
 	case to.Kind() == reflect.Struct:
 		d.section(n, path, to)
@@ -89,7 +75,7 @@ func (d *decoder) value(n *yaml.Node, path string, to reflect.Value) {
 // section decodes in the order of the struct's fields, not in that of the file.
 func (d *decoder) section(n *yaml.Node, path string, to reflect.Value) {
 	if n.Kind != yaml.MappingNode {
-		d.add(n.Line, path, "must be a section: keys, indented below it")
+		d.add(n.Line, path, "%s", noSection(n, path, to.Type()))
 		return
 	}
 	given := d.keys(n, path)
@@ -105,8 +91,23 @@ func (d *decoder) section(n *yaml.Node, path string, to reflect.Value) {
 		if len(d.faults) <= maxFaults { // a megabyte of them would keep us busy for minutes
 			text = unknownKey(path, key, to.Type())
 		}
-		d.add(d.lines[join(path, key)], join(path, plain(key)), "%s", text)
+		d.add(d.lines[join(path, key)], join(path, shown(key)), "%s", text)
 	}
+}
+
+// noSection says what belongs where something else than keys stands.
+func noSection(n *yaml.Node, path string, t reflect.Type) string {
+	word, _, glued := strings.Cut(n.Value, ":")
+	switch {
+	case n.Kind == yaml.ScalarNode && glued && slices.Contains(fieldKeys(t), word):
+		return "must be a section: keys, indented below it (after the colon of a key comes a blank)"
+	case path == "":
+		return "must be keys with values, a line each (as in config.example.yaml)"
+	case strings.HasSuffix(path, "]"):
+		return "must be an entry with keys (as in: - vin: 5YJ3E1EA7KF317000)"
+	}
+	keys := fieldKeys(t)
+	return "must be a section: keys, indented below it (such as " + strings.Join(keys[:min(len(keys), 3)], ", ") + ")"
 }
 
 // keys returns the values of a mapping by key and remembers their lines. Of a key that is given twice the first counts.
@@ -116,7 +117,7 @@ func (d *decoder) keys(n *yaml.Node, path string) map[string]*yaml.Node {
 		key := n.Content[i]
 		at := join(path, key.Value)
 		if given[key.Value] != nil {
-			d.add(key.Line, join(path, plain(key.Value)), "given twice (see line %d; remove one)", d.lines[at])
+			d.add(key.Line, join(path, shown(key.Value)), "given twice (see line %d; remove one)", d.lines[at])
 			continue
 		}
 		given[key.Value], d.lines[at] = n.Content[i+1], key.Line
@@ -145,7 +146,7 @@ func (d *decoder) scalar(n *yaml.Node, path string, to reflect.Value) {
 		*p = n.Value // also of 1.3 or yes, which YAML takes for something else
 	case *bool:
 		if n.Decode(p) != nil {
-			d.add(n.Line, path, "must be true or false")
+			d.add(n.Line, path, "must be true or false, without quotes")
 		}
 	case *int:
 		if v, err := strconv.Atoi(n.Value); err != nil {
@@ -166,6 +167,11 @@ func (d *decoder) scalar(n *yaml.Node, path string, to reflect.Value) {
 			*p = v
 		}
 	}
+}
+
+// faulty tells whether the thing at path, as a whole, has a fault already.
+func (d *decoder) faulty(path string) bool {
+	return slices.ContainsFunc(d.faults, func(f fault) bool { return strings.HasPrefix(f.text, path+": ") })
 }
 
 // add notes a fault. path "" is the file as a whole.

@@ -7,7 +7,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"runtime"
+	"strings"
 
 	"tesla2mqtt/internal/secret"
 )
@@ -56,12 +58,42 @@ func (c *Config) secretFile(key, what, path string) (string, error) {
 	} else if err != nil {
 		return "", fmt.Errorf("the file is larger than %d bytes", maxPassword)
 	}
-	if info, err := os.Stat(path); err == nil && info.Mode().Perm()&0o004 != 0 && runtime.GOOS != "windows" {
-		c.Warnings = append(c.Warnings, key+": every user of this machine can read it; run chmod 600 on it")
-	}
+	c.warnOfRights(key, path, 0o004, "every user of this machine can read it", "o-r")
 	text := string(bytes.TrimRight(data, "\r\n")) // the end of line that every editor adds
 	if text == "" {
 		return "", fmt.Errorf("the file is empty (write the %s into it, and nothing else)", what)
 	}
 	return text, nil
+}
+
+// rights warns of files by which others could come between. The state folder is looked at by check; a key that commands the car is
+// not used at all while others may read it.
+func (c *Config) rights(file string) {
+	c.warnOfRights("this file", file, 0o022, "others can change it, and have your login sent to them", "go-w")
+	c.warnOfRights("the folder of this file", filepath.Dir(file), 0o002, "every user of this machine can put another file there, and have your login sent to him", "o-w")
+	c.warnOfRights("tesla.ca_file", c.Tesla.CAFile, 0o022, "others can change it, and pass for Tesla", "go-w")
+	c.warnOfRights("mqtt.ca_file", c.MQTT.CAFile, 0o022, "others can change it, and pass for your broker", "go-w")
+	c.warnOfRights("mqtt.key_file", c.MQTT.KeyFile, 0o004, "every user of this machine can read it", "o-r")
+}
+
+// warnOfRights adds a warning if path has one of these rights. It may be shown: a file is there, so it is no password.
+func (c *Config) warnOfRights(what, path string, rights fs.FileMode, so, chmod string) {
+	info, err := os.Stat(path)
+	if path == "" || err != nil || info.Mode().Perm()&rights == 0 || runtime.GOOS == "windows" {
+		return
+	}
+	if info.IsDir() && info.Mode()&fs.ModeSticky != 0 { // there only the owner of a file can replace it
+		return
+	}
+	c.Warnings = append(c.Warnings, fmt.Sprintf("%s: %s (mode %04o); run: chmod %s %s", what, so, info.Mode().Perm(), chmod, shellWord(path)))
+}
+
+var needsNoQuotes = regexp.MustCompile(`^[A-Za-z0-9_./@%+=:,-]+$`)
+
+// shellWord writes a path so that a shell takes it for one word.
+func shellWord(path string) string {
+	if needsNoQuotes.MatchString(path) {
+		return path
+	}
+	return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'"
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -21,11 +22,43 @@ func unknownKey(section, key string, t reflect.Type) string {
 		return "unknown key (did you mean " + join(section, near) + "?)"
 	}
 	for _, path := range allPaths("", reflect.TypeFor[Config]()) {
-		if path[strings.LastIndex(path, ".")+1:] == key {
+		parent, name, _ := cutLast(path)
+		switch {
+		case name != key:
+		case section == "" && parent == "vehicles[]":
+			return "unknown key here (it goes into an entry below vehicles, as in: - vin: 5YJ3E1EA7KF317000)"
+		case section == "" && !strings.Contains(parent, "."):
+			return "unknown key here (it goes below " + parent + ", indented)"
+		default:
 			return "unknown key here (did you mean " + path + "?)"
 		}
 	}
+	for _, other := range foreignKeys {
+		if slices.Contains(other.keys, strings.ToLower(key)) {
+			return "unknown key (" + other.hint + ")"
+		}
+	}
 	return "unknown key (config.example.yaml has all there are)"
+}
+
+// foreignKeys are what other programs call it.
+var foreignKeys = []struct {
+	keys []string
+	hint string
+}{
+	{[]string{"host", "hostname", "port", "broker", "server", "address"}, "use mqtt.url, as in mqtt://192.168.1.5:1883"},
+	{[]string{"email", "login", "account"}, "the Tesla login is made by: tesla2mqtt login"},
+	{[]string{"interval", "poll_interval", "scan_interval", "update_interval"}, "use poll.state, poll.online and poll.charging"},
+	{[]string{"max_amps", "max_current", "maxcurrent"}, "use commands.amps.max"},
+}
+
+// cutLast takes the last key off a path.
+func cutLast(path string) (parent, key string, found bool) {
+	i := strings.LastIndex(path, ".")
+	if i < 0 {
+		return "", path, false
+	}
+	return path[:i], path[i+1:], true
 }
 
 func secretHint(section, key string) string {

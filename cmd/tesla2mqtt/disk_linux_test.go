@@ -145,7 +145,8 @@ func TestCampaignDiskAtTheStart(t *testing.T) {
 			if err := cmd.Run(); err == nil || cmd.ProcessState.ExitCode() != exitUsage {
 				t.Errorf("it ended with %v", err)
 			}
-			if !strings.Contains(said.String(), "state_dir") || !strings.Contains(said.String(), d.says) {
+			if !strings.Contains(said.String(), "state_dir") || !strings.Contains(said.String(), d.says) ||
+				!strings.Contains(said.String(), "the disk of "+dir) || !strings.Contains(said.String(), "set state_dir to a folder on another one") {
 				t.Errorf("it said %s", said.String())
 			}
 			t.Log(strings.TrimSpace(said.String()))

@@ -40,7 +40,7 @@ func (a *app) fleetKeygen(_ context.Context, cmd *cli.Command) error {
 	if err := refuseRoot(c.StateDir); err != nil {
 		return err
 	}
-	became := "A new private key is in " + path + ", which only you can read (mode 0600). Show it to nobody."
+	became := "A new private key is in " + path + ", which only you can read (mode 0600). Show it to nobody." + restartFor(c.StateDir)
 	if err := enroll.Generate(path); errors.Is(err, fs.ErrExist) {
 		became = "There is a private key already, " + path + ", and it was left alone."
 	} else if err != nil {

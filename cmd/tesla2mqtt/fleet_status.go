@@ -109,7 +109,7 @@ func (c *Config) wantsKey(cars []tesla.Vehicle) bool {
 func (c *Config) bill(cars int) (meter.Report, error) {
 	m, err := c.meter(func() int { return cars })
 	if err != nil {
-		return meter.Report{}, &configError{fmt.Errorf("state_dir: %w", err)}
+		return meter.Report{}, stateFault(c.StateDir, err)
 	}
 	return m.Report(), m.Close()
 }

@@ -36,7 +36,7 @@ the login in the security settings of your Tesla account.
    - in the list of Network, select the last line with status 302, and copy the value of "Location" from its response
      headers; or
    - in Chrome, take it from the tab Console, where it says: Failed to launch 'tesla://auth/callback?code=...'
-4. Paste it here within two minutes, and press Enter. Show it to nobody.
+4. Paste it here within two minutes, and press Enter. Show it to nobody. Nothing else belongs here, above all not your password.
 
 Instead you may paste a refresh token, made with tesla_auth 0.13 or newer, or with "Auth app for Tesla" on iOS.
 

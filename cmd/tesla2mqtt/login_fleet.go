@@ -28,7 +28,8 @@ security settings of your Tesla account, or change your Tesla password.
    %s?code=
    Whether there is a page does not matter: an error like "not found" or "cannot connect" is fine. What counts is the address in
    the browser's bar.
-3. Copy that address whole, paste it here within two minutes, and press Enter. Show it to nobody.
+3. Copy that address whole, paste it here within two minutes, and press Enter. Show it to nobody. Nothing else belongs here, above all
+   not your password.
 
 Instead you may paste a refresh token that was made with the same application: refresh_token=EU_... (or NA_, CN_).
 

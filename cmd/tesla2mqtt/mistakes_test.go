@@ -233,7 +233,7 @@ func TestPasswordFileMistakes(t *testing.T) {
 	}
 	r := h.resident(fmt.Sprintf(`url: "mqtt://127.0.0.1:1", username: x, password_file: %s/open`, dir))
 	r.start()
-	within(t, 10*time.Second, "it warns of a file that all can read", func() bool { return r.says("run chmod 600 on it") })
+	within(t, 10*time.Second, "it warns of a file that all can read", func() bool { return r.says("run: chmod o-r ") })
 	r.end(syscall.SIGTERM)
 	h.checkNeighbours(r)
 }

@@ -127,6 +127,10 @@ func TestRunAsAProcess(t *testing.T) {
 	if p.says("bridge/state") != "offline" {
 		t.Error("after a clean stop the bridge is not offline")
 	}
+	lines := strings.Split(strings.TrimSpace(p.log.text()), "\n")
+	if last := lines[len(lines)-1]; !strings.Contains(last, `msg="tesla2mqtt has stopped" because="terminated signal received" topics="tesla2mqtt/bridge/state says offline"`) {
+		t.Errorf("the last line is %s", last)
+	}
 	for _, secret := range p.tesla.Secrets() {
 		if strings.Contains(p.log.text(), secret) {
 			t.Errorf("the log holds the secret %.12s…", secret)

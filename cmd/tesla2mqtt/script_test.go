@@ -111,7 +111,7 @@ func (w *world) pasteable(form, loginURL string) (string, error) {
 		"url": callback, "quoted": "  '" + callback + "' ", "console": "Failed to launch '" + callback + "' because",
 		"header": "Location: " + callback, "old": "https://auth.tesla.com/void/callback?" + u.RawQuery,
 		"code": code, "code=": "code=" + code, "refresh": "refresh_token=" + refresh, "json": `"refresh_token":"` + refresh + `"`,
-		"access": access, "garbage": "what is this?", "empty": "", "long": strings.Repeat("x", 20_000),
+		"access": access, "garbage": "what is this?", "password": "hunter2hunter2", "phone": "654321", "empty": "", "long": strings.Repeat("x", 20_000),
 		"foreign-state": "tesla://auth/callback?" + q.Encode(), "unknown-code": "EU_0123456789abcdef",
 		"foreign-issuer": strings.Replace(callback, url.QueryEscape(u.Query().Get("issuer")), "https%3A%2F%2Fevil.example%2Foauth2%2Fv3", 1),
 	}

@@ -19,6 +19,12 @@ import (
 // serve works until ctx ends. Without login, broker or Tesla it stays up and says so; only what no waiting can mend is an
 // error.
 func serve(ctx context.Context, c *Config, log *slog.Logger) (err error) {
+	var parting string
+	defer func() { // after all else has ended
+		if parting != "" {
+			log.Info("tesla2mqtt has stopped", "because", context.Cause(ctx), "topics", parting)
+		}
+	}()
 	w, err := openWays(c, log)
 	if err != nil {
 		return err
@@ -26,13 +32,13 @@ func serve(ctx context.Context, c *Config, log *slog.Logger) (err error) {
 	defer w.close(&err)
 	memory, err := atomicfile.OpenFolder(c.StateDir)
 	if err != nil {
-		return fmt.Errorf("open state_dir: %w", err)
+		return stateFault(c.StateDir, err)
 	}
 	defer func() { err = errors.Join(err, memory.Close()) }()
 	only := flock.New(filepath.Join(c.StateDir, runLock))
 	mine, err := only.TryLock()
 	if err != nil {
-		return &configError{fmt.Errorf("state_dir: %w", err)}
+		return stateFault(c.StateDir, err)
 	}
 	if !mine {
 		return &configError{fmt.Errorf("state_dir: another tesla2mqtt run uses %s; give each its own state_dir and mqtt.client_id", c.StateDir)}
@@ -40,7 +46,8 @@ func serve(ctx context.Context, c *Config, log *slog.Logger) (err error) {
 	defer func() { err = errors.Join(err, only.Close()) }()
 	w.remember(memory)
 	defer w.air.close() // before its memory
-	return connect(ctx, c, parts{w, memory, c.mqttOptions(), log})
+	parting, err = connect(ctx, c, parts{w, memory, c.mqttOptions(), log})
+	return err
 }
 
 // parts is what a running bridge is made of.
@@ -51,8 +58,8 @@ type parts struct {
 	log    *slog.Logger
 }
 
-// connect joins the parts and runs them.
-func connect(ctx context.Context, c *Config, p parts) error {
+// connect joins the parts and runs them. It returns what the topics say of the bridge afterwards.
+func connect(ctx context.Context, c *Config, p parts) (parting string, err error) {
 	cfg := c.bridgeConfig(version, buildCommit())
 	var b *bridge.Bridge
 	options := p.broker
@@ -70,7 +77,7 @@ func connect(ctx context.Context, c *Config, p parts) error {
 	options.Log = p.log
 	broker, err := mqtt.New(options)
 	if err != nil {
-		return err
+		return "", err
 	}
 	b = bridge.New(cfg, bridge.Deps{
 		Account: p.ways, Publisher: broker, Memory: p.memory, Log: p.log,
@@ -89,7 +96,8 @@ func connect(ctx context.Context, c *Config, p parts) error {
 	ctx, end := context.WithCancel(ctx)
 	defer end()
 	tally.Go(func() { p.ways.tally(ctx) })
-	return together(ctx, b, broker)
+	err = together(ctx, b, broker)
+	return broker.Stats().Message, err
 }
 
 // together runs bridge and MQTT client. The client outlives the bridge, whose last words it has to deliver.

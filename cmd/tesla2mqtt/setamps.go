@@ -1,10 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"strconv"
 	"time"
 
@@ -29,17 +31,13 @@ var (
 )
 
 func (a *app) setAmps(ctx context.Context, cmd *cli.Command) (err error) {
-	if err := takes(cmd, 2, 2); err != nil {
+	name, amps, err := carAndAmps(cmd.Args().Slice())
+	if err := cmp.Or(err, takes(cmd, 2, 2)); err != nil {
 		return err
 	}
 	c, log, err := a.load(cmd, "warn")
 	if err != nil {
 		return err
-	}
-	name := cmd.Args().Get(0)
-	amps, err := strconv.Atoi(cmd.Args().Get(1))
-	if err != nil {
-		return &usageError{"AMPS must be a whole number", "such as: tesla2mqtt set-amps " + plain(name) + " 10"}
 	}
 	settings, _ := c.settings(name)
 	if err := allowed(settings, amps); err != nil {
@@ -69,6 +67,27 @@ func (a *app) setAmps(ctx context.Context, cmd *cli.Command) (err error) {
 	}
 	fmt.Fprintf(a.out, "%s: charge_amps %d A\n", title(car), shown)
 	return nil
+}
+
+var leadingDigits = regexp.MustCompile(`^[0-9]{1,3}`)
+
+// carAndAmps reads the arguments. It is pure.
+func carAndAmps(args []string) (car string, amps int, err error) {
+	number := func(i int) bool { return args[i] != "" && leadingDigits.FindString(args[i]) == args[i] }
+	if len(args) == 1 && number(0) {
+		return "", 0, &usageError{"which car?", "such as: tesla2mqtt set-amps model3 " + args[0]}
+	}
+	if len(args) != 2 {
+		return "", 0, nil // whoever counts them says so
+	}
+	if amps, err = strconv.Atoi(args[1]); err == nil {
+		return args[0], amps, nil
+	}
+	if number(0) {
+		return "", 0, &usageError{"CAR and AMPS are swapped", "the car comes first: tesla2mqtt set-amps " + shellWord(plain(args[1])) + " " + args[0]}
+	}
+	return "", 0, &usageError{"AMPS must be a whole number, without a unit",
+		"such as: tesla2mqtt set-amps " + shellWord(plain(args[0])) + " " + cmp.Or(leadingDigits.FindString(args[1]), "10")}
 }
 
 // allowed applies what the configuration says of a car. amps are amperes of each phase.

@@ -253,7 +253,7 @@ func TestKeyThatCannotBeUsed(t *testing.T) {
 		if got := w.tell(w.car.VIN(), "charge_amps", "7"); got.Status != "ok" {
 			t.Errorf("the other car: %+v", got)
 		}
-		if !strings.Contains(w.retained("bridge/health"), "run chmod 600 on it") || !strings.Contains(w.log.text(), "signed commands are off") {
+		if !strings.Contains(w.retained("bridge/health"), "run chmod 600 on it") || !strings.Contains(w.log.text(), "the car is READ-ONLY: amps, limit and charging will be rejected\" car="+signedVIN) {
 			t.Errorf("nobody was told: %s", w.retained("bridge/health"))
 		}
 		if w.retained(signedVIN+"/charge_amps") == "" {

@@ -31,7 +31,7 @@ type ways struct {
 // openWays opens what the cars of the configuration need. The caller closes it.
 func openWays(c *Config, log *slog.Logger) (*ways, error) {
 	if !c.cloud() {
-		return newWays(c, nil, nil, log), refuseRoot(c.StateDir)
+		return newWays(c, nil, nil, log), guardState(c.StateDir, log)
 	}
 	login, client, err := openAccount(c, log)
 	if err != nil {

@@ -44,13 +44,9 @@ func (s *signers) close() {
 	}
 }
 
-// remember is for the one process of this state folder that keeps the sessions with the cars. It says at once if the key cannot
-// be used.
+// remember is for the one process of this state folder that keeps the sessions with the cars.
 func (w *ways) remember(memory signed.Memory) {
 	w.signers.memory, w.air.memory = memory, memory
-	if w.signers.err != nil && w.c.Tesla.KeyFile != "" {
-		w.signers.log.Warn("signed commands are off, all else goes on", "err", w.signers.err)
-	}
 }
 
 // car returns the commander of one car over the Fleet API.

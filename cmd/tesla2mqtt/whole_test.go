@@ -152,7 +152,7 @@ func (w *whole) start() {
 	p.broker.Dial = w.broker.Dial
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- connect(ctx, c, p) }()
+	go func() { _, err := connect(ctx, c, p); done <- err }()
 	w.stop = func() {
 		cancel()
 		if err := <-done; err != nil {

@@ -4,6 +4,7 @@ package atomicfile
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 )
 
@@ -12,7 +13,7 @@ const Suffix = ".tmp"
 
 // Write puts data under name in root, readable by the owner only. When it returns nil, the bytes and the directory entry
 // are on disk. After an error the old content or the new is there, whole. One writer at a time: the caller's lock sees to
-// that, and so a temporary file left by a crash is simply overwritten by the next write.
+// that, and so a temporary file left by a crash is simply removed by the next write.
 func Write(root *os.Root, name string, data []byte) error {
 	if err := replace(root, name, data); err != nil {
 		return fmt.Errorf("write %s: %w", name, err)
@@ -22,11 +23,17 @@ func Write(root *os.Root, name string, data []byte) error {
 
 func replace(root *os.Root, name string, data []byte) error {
 	temp := name + Suffix
-	f, err := root.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	// Whoever could open what was left there would read the new content in it.
+	if err := root.Remove(temp); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	f, err := root.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(data)
+	if err = ours(f); err == nil {
+		_, err = f.Write(data)
+	}
 	if err == nil {
 		err = f.Sync()
 	}
@@ -37,4 +44,13 @@ func replace(root *os.Root, name string, data []byte) error {
 		return err
 	}
 	return syncDir(root)
+}
+
+// ours gives the owner back what a umask took away. Where that was nothing, no right is set: not every disk can.
+func ours(f *os.File) error {
+	info, err := f.Stat()
+	if err != nil || info.Mode().Perm()&0o600 == 0o600 {
+		return err
+	}
+	return f.Chmod(0o600)
 }

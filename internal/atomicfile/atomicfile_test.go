@@ -80,7 +80,7 @@ func TestRefuses(t *testing.T) {
 	if err := f.Save("../escape.json", []byte("x")); err == nil {
 		t.Error("a name that leaves the folder was accepted")
 	}
-	if err := os.Mkdir(filepath.Join(dir, "b.json.tmp"), 0o700); err != nil {
+	if err := os.MkdirAll(filepath.Join(dir, "b.json.tmp", "full"), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	if err := f.Save("b.json", []byte("x")); err == nil {

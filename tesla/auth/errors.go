@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"regexp"
@@ -13,9 +14,11 @@ import (
 
 // Error is a fault of the login, for errors.As. Its text says what happened and what to do, and holds no secret.
 type Error struct {
-	kind   kind
-	text   string
-	status int // of the token endpoint's answer, 0 for none
+	kind    kind
+	text    string
+	status  int  // of the token endpoint's answer, 0 for none
+	damaged bool // the file holds no token
+	cause   error
 }
 
 type kind string // also the word for it in Status
@@ -33,6 +36,9 @@ var ErrNotConfigured = &Error{kind: notConfigured, text: "there is no Tesla logi
 
 func (e *Error) Error() string { return e.text }
 
+// Unwrap leads to a certificate that was not accepted, see hosts.Misfit, and to nothing else: causes may quote a secret.
+func (e *Error) Unwrap() error { return e.cause }
+
 // LoginRequired tells that only a person can help: there is no login yet, or it is dead.
 func (e *Error) LoginRequired() bool { return e.kind == notConfigured || e.kind == loginRequired }
 
@@ -49,6 +55,9 @@ var (
 // explain says why a token request failed. Of an answer it repeats only status and error code: the rest may echo our token.
 func explain(err error) *Error {
 	e := &Error{kind: failing, text: "token request: " + hosts.Cause(err)}
+	if cert, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		e.cause = cert
+	}
 	if answer, ok := errors.AsType[*oauth2.RetrieveError](err); ok {
 		e.status = answer.Response.StatusCode
 		e.text = fmt.Sprintf("token request: HTTP %d %s", e.status, plainCode.FindString(answer.ErrorCode))

@@ -320,46 +320,6 @@ func TestKillAfterAStrictAnswer(t *testing.T) {
 		kills, kills-len(kept), lost[len(lost)/2].Round(time.Microsecond), lost[len(lost)-1].Round(time.Microsecond), kept[0].Round(time.Microsecond))
 }
 
-// TestInvariant3WholeTemporaryFileIsTakenOver: the process was killed between writing the new token and renaming it. With a
-// single-use refresh token, that file is the only login left.
-func TestInvariant3WholeTemporaryFileIsTakenOver(t *testing.T) {
-	whole := `{"version":1,"issuer":"https://auth.tesla.com/oauth2/v3","obtained_at":"2026-11-01T08:00:00Z","expires_in":28800,"access_token":"a2","refresh_token":"r2"}`
-	for _, c := range []struct{ name, left, want string }{
-		{"whole and newer", whole, "r2"},
-		{"half", whole[:60], "r1"},
-		{"older", strings.Replace(whole, "2026-11-01", "2026-10-01", 1), "r1"},
-		{"of another place", strings.Replace(whole, "auth.tesla.com", "evil.example", 1), "r1"},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			dir := t.TempDir()
-			old := strings.NewReplacer("a2", "a1", "r2", "r1", "2026-11-01", "2026-10-31").Replace(whole)
-			for name, text := range map[string]string{fileName: old, fileName + ".tmp": c.left} {
-				if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
-					t.Fatal(err)
-				}
-			}
-			h, err := hosts.New()
-			if err != nil {
-				t.Fatal(err)
-			}
-			s, err := Open(dir, Config{Hosts: h})
-			if err != nil {
-				t.Fatal(err)
-			}
-			if got := s.state.Load().tok.Refresh.Reveal(); got != c.want {
-				t.Errorf("the login is %s, want %s", got, c.want)
-			}
-			if err := s.Close(); err != nil {
-				t.Error(err)
-			}
-			saved, err := os.ReadFile(filepath.Join(dir, fileName))
-			if err != nil || !strings.Contains(string(saved), c.want) {
-				t.Errorf("token.json holds another login, %v", err)
-			}
-		})
-	}
-}
-
 // TestInvariant3NoAnswerDestroysALogin: whatever Tesla says about a token's life, the token must be readable again.
 func TestInvariant3NoAnswerDestroysALogin(t *testing.T) {
 	for _, life := range []string{"2000000000", "-5", "0"} {

@@ -92,8 +92,10 @@ type pasted struct {
 
 var (
 	callback = regexp.MustCompile(`(tesla|https)://(?:auth/callback|auth\.tesla\.(?:com|cn)/void/callback)\?([^\s'"<>]*)`)
-	named    = regexp.MustCompile(`^"?refresh_token"?[=:]"?`)
+	named    = regexp.MustCompile(`^"?refresh_token"?\s*[=:]\s*"?`)
 	opaque   = regexp.MustCompile(`^[A-Za-z0-9._~+/=-]{8,}$`)
+	teslas   = regexp.MustCompile(`^(EU_|NA_|CN_|eyJ)`) // what else stands alone may be a password, and goes nowhere
+	newline  = regexp.MustCompile(`\s*[\r\n]\s*`)
 	accesses = regexp.MustCompile(`"(aud|scp)"`)
 )
 
@@ -103,9 +105,9 @@ var (
 func parse(text, redirect string) (pasted, *Error) {
 	begin := cmp.Or(redirect, "tesla://auth/callback") + "?code="
 	text = strings.Trim(text, " \t\r\n'\"`<>,;")
-	word := strings.Trim(strings.Join(strings.Fields(text), ""), `'"`)
+	word := strings.Trim(newline.ReplaceAllString(text, ""), `'"`) // a terminal breaks it into lines
 	if strings.HasPrefix(text, "tesla:") || strings.HasPrefix(text, "https:") {
-		text = word // a terminal broke it into lines; inside other text an address ends at the first blank
+		text = strings.Join(strings.Fields(word), "") // inside other text an address ends at the first blank
 	}
 	m := callback.FindStringSubmatch(text)
 	answer, ours := answered(redirect, text)
@@ -119,8 +121,9 @@ func parse(text, redirect string) (pasted, *Error) {
 		return query(map[string]Recognised{"tesla": CallbackURL, "https": OldCallbackURL}[m[1]], m[2])
 	case strings.HasPrefix(word, "code="):
 		return query(AuthorizationCode, word)
-	case !opaque.MatchString(bare):
-		return pasted{}, refuse("that is no callback address, code or refresh token: paste the address that begins with " + begin)
+	case !opaque.MatchString(bare), bare == word && !teslas.MatchString(bare):
+		return pasted{}, refuse("that does not look like what Tesla's page ends on, so nobody was sent it: paste the address that begins with " + begin +
+			" (if you do have a code or a refresh token alone, write code= or refresh_token= before it). A password, or a code from your phone, belongs on Tesla's page and never here")
 	}
 	// Claims of what is no JWT, or a damaged one, are empty; Tesla will say what it thinks of it.
 	claims, _ := base64.RawURLEncoding.DecodeString(strings.Split(bare+".", ".")[1])

@@ -124,6 +124,8 @@ func TestInvariant9BadPasteChangesNothing(t *testing.T) {
 		{"plain http issuer", callbackURL("", "http://auth.tesla.com/oauth2/v3"), "issuer", 0},
 		{"user in the issuer", callbackURL("", "https://auth.tesla.com:x@evil.example/oauth2/v3"), "issuer", 0},
 		{"cancelled", "tesla://auth/callback?error=login_cancelled", "login_cancelled", 0},
+		{"a password", "hunter2hunter2", "nobody was sent it", 0},
+		{"a code from the phone", "123456", "nobody was sent it", 0},
 		{"used code", "EU_0ldc0de0ldc0de", "codes last only minutes and work once", 1},
 		{"dead refresh token", "refresh_token=EU_dead00000000", "refresh tokens end when used", 1},
 	} {

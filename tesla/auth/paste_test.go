@@ -49,6 +49,18 @@ func TestParse(t *testing.T) {
 		{"the address to open", "https://auth.tesla.com/oauth2/v3/authorize?client_id=ownerapi", "", "", "", "", "tesla://"},
 		{"nothing", " \n", "", "", "", "", "tesla://"},
 		{"prose", "The 'redirect_uri' supplied is not registered for this 'client_id'.", "", "", "", "", "tesla://"},
+		{"a password", "hunter2hunter2", "", "", "", "", "belongs on Tesla's page"},
+		{"a password of a code's length", strings.Repeat("hunter2-", 8)[:63], "", "", "", "", "belongs on Tesla's page"},
+		{"a password of a token's length", strings.Repeat("hunter2.", 12), "", "", "", "", "belongs on Tesla's page"},
+		{"a password with marks", "Hunter2!?%&", "", "", "", "", "belongs on Tesla's page"},
+		{"a code from the phone", "123456", "", "", "", "", "belongs on Tesla's page"},
+		{"a code from the phone, in groups", "1234 5678", "", "", "", "", "belongs on Tesla's page"},
+		{"a passphrase", "correct horse battery staple", "", "", "", "", "belongs on Tesla's page"},
+		{"a code and something behind it", code + " hunter2", "", "", "", "", "belongs on Tesla's page"},
+		{"an e-mail address", "me@example.com", "", "", "", "", "belongs on Tesla's page"},
+		{"the prefix in lower case", strings.ToLower(code), "", "", "", "", "belongs on Tesla's page"},
+		{"a JWT", jwt(`{}`), AuthorizationCode, jwt(`{}`), "", "", ""},
+		{"a code of another form, named", "code=0123456789abcdef", AuthorizationCode, "0123456789abcdef", "", "", ""},
 		{"too long", strings.Repeat("a", 16<<10+1), "", "", "", "", "16 KiB"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -58,6 +70,9 @@ func TestParse(t *testing.T) {
 					t.Fatalf("got error %v, want one with %q", fault, tt.fail)
 				}
 				want(t, "kind", p.kind, tt.kind)
+				if said := fault.Error(); strings.Contains(strings.ToLower(said), "hunter2") || strings.Contains(said, "123456") || strings.Contains(said, "horse") {
+					t.Errorf("the error repeats what was pasted: %s", said)
+				}
 				return
 			}
 			want(t, "kind", p.kind, tt.kind)

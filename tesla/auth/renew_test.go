@@ -2,6 +2,8 @@ package auth
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net/http"
@@ -12,6 +14,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"tesla2mqtt/tesla/hosts"
 )
 
 // bubble runs f in fake time with a login of this instant, a fake Tesla and a source.
@@ -129,6 +133,24 @@ func TestTemporaryFailureKeepsTheRefreshToken(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A wrong certificate is not the login's fault; which one it was goes on to whoever gives the advice.
+func TestMisfitKeepsTheLogin(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir, tesla := t.TempDir(), newFake()
+		loginAt(t, dir, tesla, time.Now().Add(-9*time.Hour))
+		misfit := &tls.CertificateVerificationError{Err: x509.CertificateInvalidError{Cert: &x509.Certificate{NotBefore: time.Now().Add(time.Hour)}, Reason: x509.Expired}}
+		s := open(t, dir, function(func(*http.Request) (*http.Response, error) { return nil, misfit }))
+		_, err := s.get(t.Context(), none)
+		if what, _ := hosts.Misfit(err, time.Now()); what == "" {
+			t.Errorf("got %v", err)
+		}
+		want(t, "state", s.Status().State, "refresh_failing")
+		if said := s.Status().Message; !strings.Contains(said, "set the clock") {
+			t.Errorf("said %s", said)
+		}
+	})
 }
 
 func TestBackoffOnceExpired(t *testing.T) {
@@ -313,11 +335,11 @@ func TestShortLivedTokensOfASimulator(t *testing.T) {
 func unwritable(t *testing.T, dir string) (undo func()) {
 	t.Helper()
 	block := filepath.Join(dir, fileName+".tmp")
-	if err := os.Mkdir(block, 0o700); err != nil {
+	if err := os.MkdirAll(filepath.Join(block, "full"), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	return func() {
-		if err := os.Remove(block); err != nil {
+		if err := os.RemoveAll(block); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -88,22 +88,24 @@ func Open(dir string, c Config) (*Source, error) {
 	c.Log = cmp.Or(c.Log, slog.New(slog.DiscardHandler))
 	made := os.MkdirAll(dir, 0o700)
 	root, err := os.OpenRoot(dir)
-	if err = cmp.Or(made, err); err != nil {
-		return nil, fmt.Errorf("make the state folder: %w", err)
+	if err != nil {
+		return nil, fmt.Errorf("open the state folder: %w", cmp.Or(made, err))
 	}
 	s := &Source{c: c, path: filepath.Join(dir, fileName), root: root, turn: make(chan struct{}, 1)}
 	s.lock, s.out = flock.New(filepath.Join(dir, lockName)), hosts.Guard{List: c.Hosts, Via: c.Transport, Agent: c.UserAgent}
 	probe := ".probe-" + rand.Text()
 	err = cmp.Or(root.WriteFile(probe, make([]byte, 8<<10), 0o600), root.Remove(probe)) // as much as a token: the disk may be full
 	if info, missing := root.Stat(fileName); missing == nil && info.Mode().Perm()&0o077 != 0 && runtime.GOOS != "windows" {
-		c.Log.Warn("others could read token.json, now only you can; if others use this machine, log in anew", "mode", info.Mode())
+		c.Log.Warn("others could read token.json, now only you can; if others use this machine, change your Tesla password, which ends this login, and log in anew", "mode", info.Mode())
 		err = cmp.Or(err, root.Chmod(fileName, 0o600))
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("the state folder %s must be writable: %w", dir, err), root.Close())
 	}
-	s.salvage()
-	s.put(s.look(state{}))
+	if mine, err := s.lock.TryLock(); err == nil && mine { // else somebody is writing just now
+		s.salvage()
+	}
+	s.put(s.look(state{})) // which gives the lock up
 	return s, nil
 }
 

@@ -3,10 +3,13 @@ package auth
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"net/http"
+	"path/filepath"
 	"time"
 
 	"golang.org/x/oauth2"
@@ -27,6 +30,7 @@ type token struct {
 	Obtained time.Time   `json:"obtained_at"` // when it was asked for; monotonic if that was in this process
 	Seconds  int64       `json:"expires_in"`
 	Client   string      `json:"client_id"` // of a Fleet application; "", as in files from before there were any, for the Owner API
+	Replaces string      `json:"replaces"`  // see mark: the file in whose place this one was to be
 }
 
 func (t token) life() time.Duration { return time.Duration(t.Seconds) * time.Second }
@@ -37,7 +41,7 @@ func (t token) age() time.Duration { return max(0, time.Since(t.Obtained)) }
 // write returns once t is on disk for good; until then the file holds the token before it.
 func (s *Source) write(t token) error {
 	fields := map[string]any{"version": t.Version, "issuer": t.Issuer, "obtained_at": t.Obtained.UTC(),
-		"expires_in": t.Seconds, "access_token": t.Access.Reveal(), "refresh_token": t.Refresh.Reveal()}
+		"expires_in": t.Seconds, "access_token": t.Access.Reveal(), "refresh_token": t.Refresh.Reveal(), "replaces": s.mark()}
 	if t.Client != "" {
 		fields["client_id"] = t.Client
 	}
@@ -48,16 +52,28 @@ func (s *Source) write(t token) error {
 	return atomicfile.Write(s.root, fileName, data)
 }
 
-// salvage takes over a token that was written whole when the process was killed, but had not got its name yet.
+// mark tells one content of the file from another, without a clock.
+func (s *Source) mark() string {
+	data, err := s.root.ReadFile(fileName)
+	if err != nil {
+		return ""
+	}
+	return fmt.Sprintf("%x", sha256.Sum256(data))
+}
+
+// salvage, under the lock, takes over a token that was written whole when a process was killed, but had not got its name
+// yet: it may be the only one that is good. It does not if the owner has put another file there, or deleted it; then, as what
+// was not written whole, it is a secret that nobody needs.
 func (s *Source) salvage() {
-	if mine, err := s.lock.TryLock(); err != nil || !mine {
-		return // somebody is writing just now
+	const left = fileName + atomicfile.Suffix
+	t, fault := s.read(left)
+	switch {
+	case fault == nil && t.Replaces == s.mark():
+		_ = s.root.Rename(left, fileName) // if that fails, the next time tries again
+	case fault == nil || fault.damaged:
+		_ = s.root.Remove(left)
 	}
-	old, none := s.read(fileName) // without one this was no renewal, or the owner has deleted it
-	if t, fault := s.read(fileName + atomicfile.Suffix); fault == nil && none == nil && t.Obtained.After(old.Obtained) {
-		_ = s.root.Rename(fileName+atomicfile.Suffix, fileName) // if that fails, the next start tries again
-	}
-} // the first put gives the lock up
+}
 
 // read never repairs or deletes: a file that makes no sense here may still be worth something to its owner.
 func (s *Source) read(name string) (t token, fault *Error) {
@@ -65,10 +81,10 @@ func (s *Source) read(name string) (t token, fault *Error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		return t, ErrNotConfigured
 	} else if err != nil {
-		return t, &Error{kind: failing, text: err.Error() + ": see the rights in the state folder"}
+		return t, &Error{kind: failing, text: s.path + " cannot be read (" + err.Error() + "): give it to the user who runs this program"}
 	}
 	if json.Unmarshal(data, &t) != nil || t.Version != 1 || t.Refresh.Reveal() == "" || t.Seconds < 0 || t.Seconds > 1e9 {
-		return token{}, &Error{kind: loginRequired, text: s.path + " is damaged or of another version: run the login command, it replaces the file"}
+		return token{}, &Error{kind: loginRequired, damaged: true, text: s.path + " is damaged or of another version: run the login command, it replaces the file"}
 	}
 	if t.Client != s.client() {
 		return token{}, &Error{kind: loginRequired, text: "the login in " + s.path + " is that of another application (the Owner API, or a Fleet client_id), so it is not sent: run the login command, or correct tesla.api and tesla.client_id"}
@@ -154,9 +170,11 @@ func (s *Source) update(ctx context.Context, refused secret.Text, login *grant) 
 	var fault *Error
 	if _, err := s.lock.TryLockContext(wait, 100*time.Millisecond); err != nil {
 		fault = &Error{kind: failing, text: "no lock on " + lockName + " (" + err.Error() + "): another process holds it, see its log"}
-	} else if st = s.look(st); login == nil && !st.due(refused) {
-		return nil // another process has done it
 	} else {
+		s.salvage()
+		if st = s.look(st); login == nil && !st.due(refused) {
+			return nil // another process has done it
+		}
 		t, fault = s.request(*cmp.Or(login, &grant{issuer: st.tok.Issuer, refresh: st.tok.Refresh}))
 	}
 	if fault == nil {
@@ -204,7 +222,7 @@ func (s *Source) save(st state) state {
 		s.c.Log.Error("the new token could not be saved, it is tried again", "err", err)
 	}
 	if st.looked, st.unsaved = time.Now(), nil; err != nil {
-		st.unsaved = &Error{kind: saveFailing, text: "the new token is only in memory (" + err.Error() + "): make the state folder writable before this program ends, or a new login is needed"}
+		st.unsaved = &Error{kind: saveFailing, text: "the new token is only in memory (" + err.Error() + "): make the state folder writable (" + filepath.Dir(s.path) + ") before this program ends, or a new login is needed"}
 	}
 	return st
 }
@@ -228,7 +246,7 @@ func (s *Source) request(g grant) (token, *Error) {
 	if err != nil || t.RefreshToken == "" {
 		return token{}, explain(err)
 	}
-	return token{1, secret.Hide(t.AccessToken), secret.Hide(t.RefreshToken), g.issuer, asked, cmp.Or(min(max(0, t.ExpiresIn), 1e9), 8*3600), s.client()}, nil
+	return token{1, secret.Hide(t.AccessToken), secret.Hide(t.RefreshToken), g.issuer, asked, cmp.Or(min(max(0, t.ExpiresIn), 1e9), 8*3600), s.client(), ""}, nil
 }
 
 // asking is the way of a token request, and its deadline.

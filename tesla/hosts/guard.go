@@ -3,7 +3,6 @@ package hosts
 import (
 	"cmp"
 	"context"
-	"crypto/tls"
 	"errors"
 	"net"
 	"net/http"
@@ -110,8 +109,8 @@ func Cause(err error) string {
 	if op, ok := errors.AsType[*net.OpError](err); ok {
 		return op.Error()
 	}
-	if cert, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
-		return cert.Error()
+	if what, todo := Misfit(err, time.Now()); what != "" {
+		return what + ": " + todo
 	}
 	return "no answer in time, or not the kind that was expected"
 }

@@ -270,3 +270,52 @@ func TestGuard(t *testing.T) {
 		}
 	}
 }
+
+// TestGuardSendsTheBodyAgain: a request that comes again, with a new token, has its whole body again.
+func TestGuardSendsTheBodyAgain(t *testing.T) {
+	l, err := New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var bodies []string
+	g := Guard{List: l, Via: trip(func(r *http.Request) (*http.Response, error) {
+		body, err := io.ReadAll(r.Body)
+		bodies = append(bodies, string(body))
+		return nil, err
+	})}
+	req, err := http.NewRequest(http.MethodPost, "https://auth.tesla.com/", strings.NewReader("x"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if _, err := g.Send(req.Clone(t.Context())); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if strings.Join(bodies, ",") != "x,x" {
+		t.Errorf("sent %q", bodies)
+	}
+}
+
+// TestGuardIsTooLate: what nobody waits for any more is not handed to the transport, whose error would not tell whether it was sent.
+func TestGuardIsTooLate(t *testing.T) {
+	l, err := New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := Guard{List: l, Via: trip(func(*http.Request) (*http.Response, error) {
+		t.Error("it was sent")
+		return nil, nil
+	})}
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	for want, ctx := range map[Refusal]context.Context{GivenUp: gone, TooLate: Until(t.Context(), time.Now())} {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://auth.tesla.com/", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := g.Send(req); err != want {
+			t.Errorf("got %v, want %v", err, want)
+		}
+	}
+}

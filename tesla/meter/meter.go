@@ -198,7 +198,7 @@ func (k known) with(l ledger) known {
 	case l.Month < k.Month:
 		return k // deleted under us, or not written in this month yet: what is in memory counts
 	case l.Month > k.Month:
-		return known{ledger: l, fault: k.fault} // what is owed was of a month that is over
+		return known{ledger: l} // what is owed was of a month that is over, and somebody could write
 	}
 	k.ledger, k.counts = l, l.counts.plus(k.owed)
 	return k

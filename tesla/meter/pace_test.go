@@ -186,3 +186,40 @@ func TestTwoJumps(t *testing.T) {
 		t.Errorf("back in November %s count", got)
 	}
 }
+
+// TestUrgentCountsInThePaceOfCommands: what goes at once is money that is gone all the same, so who can wait waits for it.
+func TestUrgentCountsInThePaceOfCommands(t *testing.T) {
+	for _, urgent := range []tesla.Expense{tesla.ExpenseLower, tesla.ExpenseStop} {
+		var l ledger
+		for range 20 {
+			next, err := l.book(urgent, ten, date(5, 12))
+			if err != nil {
+				t.Fatalf("%s: %v", urgent, err)
+			}
+			l = next
+		}
+		if _, err := l.book(tesla.ExpenseCommand, ten, date(5, 12)); !errors.Is(err, tesla.ErrOwnBudget) {
+			t.Errorf("after 20 of %s a command that can wait: %v", urgent, err)
+		}
+	}
+}
+
+// TestStopAfterTheClockWasSetBack: for a stop the money of this month is enough, be the one before as dear as it may.
+func TestStopAfterTheClockWasSetBack(t *testing.T) {
+	l := ledger{Version: version, Month: "2026-12", Before: micros(ten)}
+	back := time.Date(2026, 11, 30, 12, 0, 0, 0, time.UTC)
+	if _, err := l.book(tesla.ExpenseStop, ten, back); err != nil {
+		t.Errorf("no OFF: %v", err)
+	}
+	if _, err := l.book(tesla.ExpenseLower, ten, back); err == nil {
+		t.Error("10 USD are spent in the month that the clock shows, and yet the current was lowered")
+	}
+}
+
+// TestMonthIsTeslas: the bill is made in UTC, wherever the machine stands.
+func TestMonthIsTeslas(t *testing.T) {
+	east := time.Date(2027, 1, 1, 8, 0, 0, 0, time.FixedZone("", 14*60*60))
+	if got := month(east); got != "2026-12" {
+		t.Errorf("%s is in %s", east, got)
+	}
+}

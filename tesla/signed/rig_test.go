@@ -107,6 +107,7 @@ type air struct {
 	handle *sim.CarHandle
 	bend   func(answer []byte) [][]byte // nil: as it is
 	before func()                       // before a message arrives
+	refuse func(message []byte) error   // instead of taking a message; nil, or returning nil: it is taken
 	gone   bool
 
 	mu    sync.Mutex
@@ -141,6 +142,11 @@ func (l *radio) RetryInterval() time.Duration              { return time.Second 
 func (l *radio) AllowedLatency() time.Duration             { return 4 * time.Second }
 
 func (l *radio) Send(_ context.Context, message []byte) error {
+	if l.air.refuse != nil {
+		if err := l.air.refuse(message); err != nil {
+			return err
+		}
+	}
 	l.air.mu.Lock()
 	l.air.sent = append(l.air.sent, message)
 	l.air.mu.Unlock()
