@@ -82,7 +82,7 @@ func (c *car) turnAway(m message, now time.Time) {
 	}
 	v := verdict{status: statusExpired, reason: "shutdown", message: "the bridge is being stopped"}
 	if m.retained {
-		v = verdict{status: statusRejected, reason: "retained", message: retainedWords}
+		v = verdict{status: statusRejected, reason: "retained", message: retainedWords(c.out.topics().set(m.alias, m.thing))}
 	}
 	c.report(req, m, "", v, now)
 }
