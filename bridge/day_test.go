@@ -39,9 +39,9 @@ func TestADayOfEachWay(t *testing.T) {
 		dollars  float64       // at most
 		old      time.Duration // 95 % of what is shown is younger
 	}{
-		{"`api: owner`", func(f func(d *day)) { inBubble(t, car, func(r *rig) { f(&day{rig: r}) }) }, 2*8*360 + 100, 0, 25 * time.Second},
+		{"`api: owner`", func(f func(d *day)) { inBubble(t, car, func(r *rig) { f(&day{rig: r}) }) }, 2*8*360 + 100, 0, 40 * time.Second},
 		{"`api: fleet`", func(f func(d *day)) { onBudget(t, car, budget, func(r *rig) { f(&day{rig: r}) }) }, 300, aDay, 10 * time.Minute},
-		{"`read: ble`, `write: ble`", func(f func(d *day)) { inReach(t, car, func(r *rig) { f(&day{rig: r}) }) }, 0, 0, 25 * time.Second},
+		{"`read: ble`, `write: ble`", func(f func(d *day)) { inReach(t, car, func(r *rig) { f(&day{rig: r}) }) }, 0, 0, 40 * time.Second},
 		{"`read: telemetry`, commands by `api: fleet`", func(f func(d *day)) {
 			inStream(t, car, true, func(s *streamed) {
 				s.bill()
@@ -49,7 +49,7 @@ func TestADayOfEachWay(t *testing.T) {
 				s.stream.Only = wantedRhythms()
 				f(&day{rig: s.rig, streamed: s})
 			})
-		}, 300, aDay, 20 * time.Second},
+		}, 300, aDay, 30 * time.Second},
 	} {
 		way.run(func(d *day) {
 			d.live()
