@@ -80,7 +80,11 @@ func (c *car) turnAway(m message, now time.Time) {
 	if req.id == "" {
 		req.id = rand.Text()[:12]
 	}
-	c.report(req, m, "", verdict{status: statusExpired, reason: "shutdown", message: "the bridge is being stopped"}, now)
+	v := verdict{status: statusExpired, reason: "shutdown", message: "the bridge is being stopped"}
+	if m.retained {
+		v = verdict{status: statusRejected, reason: "retained", message: retainedWords(c.out.topics().set(m.alias, m.thing))}
+	}
+	c.report(req, m, "", v, now)
 }
 
 // again answers a message whose id and value are known: with the old result, or together with the one that is waiting.
@@ -127,7 +131,11 @@ func (c *car) enqueue(p *pending, now time.Time) {
 	if isStop(p.req.thing, p.value) {
 		c.resend = nil
 		if amps := c.desk[tesla.ChargeAmps]; amps != nil && !c.underWay(amps) {
-			c.resolve(amps, verdict{status: statusSuperseded, message: "cancelled by OFF"}, now)
+			v := verdict{status: statusSuperseded, message: "cancelled by OFF"}
+			if amps.phase == secondSend {
+				v.message = "sent once; OFF came before the second send that low currents need"
+			}
+			c.resolve(amps, v, now)
 		}
 	}
 	c.desk[p.req.thing] = p

@@ -88,7 +88,8 @@ var haReadings = []haComponent{
 	{key: "fast_charger", Platform: haBinary, Name: "Fast charger", Category: haDiagnostic, Icon: "mdi:ev-plug-ccs2"},
 	{key: "scheduled_start", Platform: haSensor, Name: "Scheduled start", DeviceClass: "timestamp", Category: haDiagnostic},
 	{key: "at_home", Platform: haBinary, Name: "At home", DeviceClass: "presence", Enabled: new(false)}, // few sources tell
-	{key: "last_update", Platform: haSensor, Name: "Last vehicle data", DeviceClass: "timestamp", Category: haDiagnostic},
+	// A row of Home Assistant's database for each read, though nothing else has changed; each 2 s of a car that streams.
+	{key: "last_update", Platform: haSensor, Name: "Last vehicle data", DeviceClass: "timestamp", Category: haDiagnostic, Enabled: new(false)},
 	{key: "source", Platform: haSensor, Name: "Data source", DeviceClass: "enum", Options: stateSources, Category: haDiagnostic, Icon: "mdi:source-branch"},
 }
 

@@ -3,7 +3,6 @@ package bridge
 import (
 	"context"
 	"fmt"
-	"strings"
 	"testing"
 	"time"
 
@@ -35,24 +34,6 @@ func TestInvariant7ExpiryInFlight(t *testing.T) {
 		r.send("charging", `{"value":"ON","ttl":2}`)
 		r.pass(3 * time.Minute)
 		r.wantResult(r.only("charging"), "ok", "")
-	})
-}
-
-// TestStopIsNotJudgedByAnOldPicture: Tesla may answer with a picture from before our last command.
-func TestStopIsNotJudgedByAnOldPicture(t *testing.T) {
-	car := plugged()
-	car.Stopped, car.Lag = true, 30*time.Second
-	inBubble(t, car, func(r *rig) {
-		settled(r)
-		r.send("refresh", "PRESS")
-		r.pass(11 * time.Second)
-		r.send("charging", "ON")
-		r.pass(3 * time.Second)
-		r.send("charging", "OFF")
-		r.pass(10 * time.Second)
-		if r.car.Charging() {
-			t.Error("OFF was the last command, and the car charges")
-		}
 	})
 }
 
@@ -132,20 +113,6 @@ func TestOnIsNotStarvedByAmps(t *testing.T) {
 		if r.car.Amps() != 12 {
 			t.Errorf("the car is at %d", r.car.Amps())
 		}
-	})
-}
-
-// TestStopPassesHangingReads: whoever stops a charge does not wait for a Tesla that does not answer questions.
-func TestStopPassesHangingReads(t *testing.T) {
-	inBubble(t, plugged(), func(r *rig) {
-		settled(r)
-		r.fault("hang", sim.On("vehicle"))
-		r.fault("hang", sim.On("vehicle_data"))
-		r.pass(65 * time.Second)
-		r.send("charging", `{"value":"OFF","ttl":20}`)
-		r.pass(10 * time.Second)
-		r.wantResult(r.only("charging"), "ok", "")
-		r.tesla.ClearFaults()
 	})
 }
 
@@ -262,84 +229,6 @@ func TestBusesTakeTheirTime(t *testing.T) {
 			})
 		})
 	}
-}
-
-func TestRenameWithoutTeslaLeavesNoGhost(t *testing.T) {
-	inBubble(t, plugged(), func(r *rig) {
-		settled(r)
-		r.stop()
-		cfg := defaults()
-		cfg.Name = "zoe"
-		r.cfg.Cars[vin] = cfg
-		r.fault("503", sim.On("api"))
-		r.start()
-		r.pass(time.Minute)
-		r.stop()
-		r.tesla.ClearFaults()
-		r.start()
-		r.pass(time.Minute)
-		if !strings.Contains(strings.Join(r.said.published(), "\n"), "-tesla2mqtt/model3/state") {
-			t.Error("the old name stays on the broker for ever")
-		}
-	})
-}
-
-func TestListsThatSlip(t *testing.T) {
-	for name, list := range map[string]func([]tesla.Vehicle) []tesla.Vehicle{
-		"one car six times": func(v []tesla.Vehicle) []tesla.Vehicle { return append(append(append(v, v...), v...), v...) },
-		"no car":            func([]tesla.Vehicle) []tesla.Vehicle { return nil },
-		"an odd VIN": func(v []tesla.Vehicle) []tesla.Vehicle {
-			return append(v, tesla.Vehicle{VIN: "+/#"}, tesla.Vehicle{})
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			inBubble(t, plugged(), func(r *rig) {
-				r.list = list
-				settled(r)
-				r.slip.Store(true)
-				r.pass(2*time.Hour + 5*time.Minute)
-				if r.retained("model3/availability") != "online" {
-					t.Error("a car that answers is shown as unavailable")
-				}
-				r.send("charge_amps", "9")
-				r.pass(10 * time.Second)
-				r.wantResult(r.only("charge_amps"), "ok", "")
-			})
-		})
-	}
-}
-
-// TestInvariant7StopAnswersEverything: what was taken before the end is answered, wherever it waits then; what comes during the end
-// is answered or counted as dropped, and the log says so.
-func TestInvariant7StopAnswersEverything(t *testing.T) {
-	deliver := func(r *rig) {
-		for i := range 50 {
-			r.bridge.Deliver("tesla2mqtt/model3/charge_amps/set", fmt.Appendf(nil, `{"value":8,"id":%d}`, i), false)
-		}
-	}
-	t.Run("before", func(t *testing.T) {
-		inBubble(t, plugged(), func(r *rig) {
-			settled(r)
-			deliver(r)
-			r.stop()
-			if got := r.said.take("charge_amps"); len(got) != 50 {
-				t.Errorf("%d results for 50 messages", len(got))
-			}
-		})
-	})
-	t.Run("during", func(t *testing.T) {
-		inBubble(t, plugged(), func(r *rig) {
-			settled(r)
-			r.cancel()
-			deliver(r)
-			<-r.done
-			r.cancel = nil
-			answered, dropped := len(r.said.take("charge_amps")), int(r.bridge.dropped.Load())
-			if answered+dropped != 50 || strings.Count(r.logged.String(), "it was dropped") != dropped {
-				t.Errorf("%d results for 50 messages, %d of them dropped:\n%s", answered, dropped, r.logged)
-			}
-		})
-	})
 }
 
 func TestRefreshFloodIsRationed(t *testing.T) {

@@ -19,13 +19,16 @@ func TestWaitForRadio(t *testing.T) {
 	}
 }
 
-// Without an adapter the car is offline at once; out of a link it is when that lasts.
-func TestAvailableByRadio(t *testing.T) {
+// Without an adapter, a login or the car in the account the car is offline at once; else it is when that lasts.
+func TestAvailable(t *testing.T) {
 	for _, row := range []struct {
 		class    error
 		failures int
 		want     bool
-	}{{tesla.ErrNoRadio, 1, false}, {tesla.ErrNoLink, 1, true}, {tesla.ErrNoLink, patience, false}} {
+	}{
+		{tesla.ErrNoRadio, 1, false}, {tesla.ErrNoLink, 1, true}, {tesla.ErrNoLink, 3, false}, {tesla.ErrTemporary, 2, true},
+		{tesla.ErrTemporary, 3, false}, {tesla.ErrLoginRequired, 1, false}, {tesla.ErrNotFound, 1, false}, {tesla.ErrRateLimited, 2, true},
+	} {
 		c := &car{lastError: &tesla.Error{Class: row.class}, schedule: schedule{failures: row.failures}}
 		if got := c.available(); got != row.want {
 			t.Errorf("%v, %d failures: available %v", row.class, row.failures, got)

@@ -3,6 +3,7 @@ package bridge
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -176,8 +177,17 @@ func (c *car) weigh(p *pending, now time.Time) (v verdict, wake, settled bool) {
 	if !c.readCounts(p, now) {
 		return verdict{}, false, false
 	}
-	v, settled = weighAwake(p.req.thing, p.value, c.doc, c.cfg.Commands.FastCharging)
+	if v, settled = weighAwake(p.req.thing, p.value, c.doc, c.cfg.Commands.FastCharging); !settled && c.rounded(p, now) {
+		message := fmt.Sprintf("the car has acknowledged this value and shows %d A; low values are rounded by some cars", *c.doc.ChargeAmps)
+		return verdict{status: statusNoop, applied: shown(p.req.thing, p.value), message: message}, false, true
+	}
 	return v, false, settled
+}
+
+// rounded tells that the car has taken p's value and shows another below 5 A: to send it again would change nothing.
+func (c *car) rounded(p *pending, now time.Time) bool {
+	_, stands := c.acknowledged(p, now)
+	return stands && p.req.thing == tesla.ChargeAmps && c.doc.ChargeAmps != nil && sameAmps(*c.doc.ChargeAmps, p.value)
 }
 
 func (c *car) weighAsleep(p *pending) (v verdict, wake, settled bool) {
@@ -216,6 +226,9 @@ func weighAwake(thing tesla.Thing, value int, d Document, fastCharging bool) (ve
 	case tesla.ChargeLimit:
 		return noop, d.ChargeLimit != nil && *d.ChargeLimit == value
 	case tesla.ChargePort:
+		if value == tesla.On && !unplugged {
+			return verdict{}, false // with a cable in it the port counts as open, and the command frees the cable
+		}
 		return noop, d.ChargePort != nil && (*d.ChargePort == "open") == (value == tesla.On)
 	case tesla.Charging:
 		if value == tesla.Off {

@@ -95,18 +95,26 @@ func (c *car) confirm(p *pending, o outcome, now time.Time) {
 		return
 	}
 	v := verdict{status: statusUnknown, reason: "unconfirmed", message: "it was sent, and no read could tell whether the car took it"}
-	if o.err == nil && !newer && o.charge.ToldAt(cmd.Thing).After(p.openSince) {
+	if o.err == nil && !newer && o.charge.ToldAt(cmd.Thing).After(p.openSince) && !shows(cmd, o.charge) {
 		v = verdict{status: statusError, reason: "unreachable", message: "it was sent, but the car still has the old value"}
 		c.note(attempt{cmd.Thing, cmd.Value}, v, now)
 	}
 	c.resolve(p, v, now)
 }
 
-// seen tells whether a read shows what cmd asked for when it was sent.
+// seen tells whether a read proves that the car took cmd, which was sent then.
 func seen(cmd tesla.Command, c tesla.ChargeState, sent time.Time) bool {
 	if c.Told != nil && !c.Told[cmd.Thing].After(sent) {
 		return false // what was told before may have been so already
 	}
+	if cmd.Thing == tesla.ChargePort && cmd.Value == tesla.On && c.ChargingState != "Disconnected" {
+		return false // with a cable in it the port was open before
+	}
+	return shows(cmd, c)
+}
+
+// shows tells whether the car is as cmd asks.
+func shows(cmd tesla.Command, c tesla.ChargeState) bool {
 	switch cmd.Thing {
 	case tesla.ChargeAmps:
 		return c.ChargeAmps != nil && sameAmps(*c.ChargeAmps, cmd.Value)

@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 	"time"
 
@@ -81,6 +82,27 @@ func TestLowAmpsAreTheSame(t *testing.T) {
 			t.Errorf("3 A were asked and %d A are shown: sent again %v", shown, got)
 		}
 	}
+}
+
+// TestRoundedAmpsAreNotSentForEver: the car shows 2 A when 1 was asked. To ask again changes nothing, and an automation that repeats
+// itself would make a request of each message.
+func TestRoundedAmpsAreNotSentForEver(t *testing.T) {
+	inBubble(t, plugged(), func(r *rig) {
+		settled(r)
+		for range 20 {
+			r.send("charge_amps", "1")
+			r.pass(30 * time.Second)
+		}
+		if got := r.retained("model3/charge_amps"); got != "2" {
+			t.Errorf("the car shows %s A", got)
+		}
+		r.wantExecuted("set_charging_amps", "set_charging_amps")
+		r.send("charge_amps", "3") // another wish is sent, though it is below 5 A as well
+		r.pass(20 * time.Second)
+		r.send("charge_amps", "1")
+		r.pass(20 * time.Second)
+		r.wantExecuted("set_charging_amps", "set_charging_amps", "set_charging_amps", "set_charging_amps")
+	})
 }
 
 // TestFirstOfTwoSendsIsUncertain: a read that sees it taken is followed by the second, and by no other.
@@ -174,6 +196,23 @@ func TestStopBetweenTwoSends(t *testing.T) {
 		r.stop()
 		r.wantResult(r.only("charge_amps"), statusUnknown, "shutdown")
 		r.wantExecuted("set_charging_amps")
+	})
+}
+
+// TestOffBetweenTwoSends: whoever asked for the amps is told that they were sent once.
+func TestOffBetweenTwoSends(t *testing.T) {
+	inBubble(t, plugged(), func(r *rig) {
+		settled(r)
+		r.send("charge_amps", "3")
+		r.pass(4 * time.Second)
+		r.send("charging", "OFF")
+		r.pass(10 * time.Second)
+		got := r.only("charge_amps")
+		r.wantResult(got, statusSuperseded, "")
+		if !strings.HasPrefix(text(got.Message), "sent once") {
+			t.Errorf("it says %q", text(got.Message))
+		}
+		r.wantExecuted("set_charging_amps", "charge_stop")
 	})
 }
 

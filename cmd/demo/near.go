@@ -4,7 +4,6 @@ import (
 	"context"
 	"log/slog"
 	"path/filepath"
-	"time"
 
 	"github.com/teslamotors/vehicle-command/pkg/connector"
 	"github.com/teslamotors/vehicle-command/pkg/protocol/protobuf/keys"
@@ -39,7 +38,7 @@ func openNear(dir string, log *slog.Logger, cars ...*sim.CarHandle) (*near, erro
 		n.listed = append(n.listed, tesla.Vehicle{VIN: vin})
 		n.cars[vin] = signed.New(signed.Config{
 			VIN: vin, Key: key,
-			Dial:    func(context.Context) (connector.Connector, error) { return &hand{car, make(chan []byte, 50)}, nil },
+			Dial:    func(context.Context) (connector.Connector, error) { return car.Beside(), nil },
 			Trouble: func(err error) { log.Warn("signed messages", "car", vin, "err", err) },
 		})
 	}
@@ -58,24 +57,4 @@ func (n *near) Vehicles(context.Context) ([]tesla.Vehicle, error) { return n.lis
 // Car is read and commanded by the same messages.
 func (n *near) Car(v tesla.Vehicle) (bridge.Reader, bridge.Commander) {
 	return n.cars[v.VIN], n.cars[v.VIN]
-}
-
-// hand is a connection to a simulated car that takes no time.
-type hand struct {
-	car *sim.CarHandle
-	in  chan []byte
-}
-
-func (h *hand) Receive() <-chan []byte                    { return h.in }
-func (h *hand) VIN() string                               { return h.car.VIN() }
-func (h *hand) Close()                                    {}
-func (h *hand) PreferredAuthMethod() connector.AuthMethod { return connector.AuthMethodGCM }
-func (h *hand) RetryInterval() time.Duration              { return time.Second }
-func (h *hand) AllowedLatency() time.Duration             { return 4 * time.Second }
-
-func (h *hand) Send(_ context.Context, message []byte) error {
-	for _, answer := range h.car.Protocol().Receive(message) {
-		h.in <- answer
-	}
-	return nil
 }

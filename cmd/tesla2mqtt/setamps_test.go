@@ -38,20 +38,23 @@ func simulated(t *testing.T, s *sim.Tesla) (*tesla.Client, *tesla.Car) {
 	return client, client.Car(cars[0])
 }
 
-func TestApplyAmps(t *testing.T) {
-	tests := []struct {
-		name  string
-		car   sim.Car
-		fault string
-		on    string
-		amps  int
-		shown int
-		sent  int
-		talk  string
-		err   string
-		code  int
-		took  time.Duration
-	}{
+// applied is a command of set-amps, and what is to become of it.
+type applied struct {
+	name  string
+	car   sim.Car
+	fault string
+	on    string
+	amps  int
+	shown int
+	sent  int
+	talk  string
+	err   string
+	code  int
+	took  time.Duration
+}
+
+func appliedAmps() []applied {
+	return []applied{
 		{name: "up", car: sim.Car{Amps: 6}, amps: 12, shown: 12, sent: 1, took: time.Second},
 		{name: "down to the slider's end", car: sim.Car{Amps: 12}, amps: 5, shown: 5, sent: 1, took: time.Second},
 		{name: "below it", car: sim.Car{Amps: 12}, amps: 3, shown: 3, sent: 2, took: 6 * time.Second},
@@ -73,7 +76,10 @@ func TestApplyAmps(t *testing.T) {
 		{name: "lost on the way", car: sim.Car{Amps: 6}, fault: "cut-before", on: "command", amps: 12, sent: 1,
 			err: "it is not known whether the command was carried out", code: exitFailed, took: 15 * time.Second},
 	}
-	for _, test := range tests {
+}
+
+func TestApplyAmps(t *testing.T) {
+	for _, test := range appliedAmps() {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := new(sim.Tesla)

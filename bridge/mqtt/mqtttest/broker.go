@@ -23,6 +23,7 @@ type Message struct {
 	Topic   string
 	Payload string
 	Retain  bool
+	QoS     byte
 }
 
 // errStopped is what Dial and Publish answer while the broker is stopped.
@@ -287,6 +288,22 @@ func (b *Broker) Retained() map[string]string {
 	for topic := range all {
 		if strings.HasPrefix(topic, "$") {
 			delete(all, topic)
+		}
+	}
+	return all
+}
+
+// Subscriptions are the filters of a client that is connected, with their QoS.
+func (b *Broker) Subscriptions(clientID string) map[string]byte {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	all := map[string]byte{}
+	if b.server == nil {
+		return all
+	}
+	if cl, ok := b.server.Clients.Get(clientID); ok {
+		for filter, s := range cl.State.Subscriptions.GetAll() {
+			all[filter] = s.Qos
 		}
 	}
 	return all

@@ -48,7 +48,7 @@ func (h *hook) OnPublish(cl *mochi.Client, pk packets.Packet) (packets.Packet, e
 	if swallow {
 		return pk, packets.CodeSuccessIgnore
 	}
-	h.broker.record(Message{cl.ID, pk.TopicName, string(pk.Payload), pk.FixedHeader.Retain})
+	h.broker.record(Message{cl.ID, pk.TopicName, string(pk.Payload), pk.FixedHeader.Retain, pk.FixedHeader.Qos})
 	return pk, nil
 }
 
@@ -61,7 +61,7 @@ func (h *hook) OnWill(cl *mochi.Client, will mochi.Will) (mochi.Will, error) {
 	if stopping {
 		return mochi.Will{TopicName: "$SYS/will"}, nil
 	}
-	h.broker.record(Message{cl.ID, will.TopicName, string(will.Payload), will.Retain})
+	h.broker.record(Message{cl.ID, will.TopicName, string(will.Payload), will.Retain, will.Qos})
 	return will, nil
 }
 
