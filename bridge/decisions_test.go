@@ -302,3 +302,10 @@ func TestOnlineIsToldAfterTheWake(t *testing.T) {
 		}
 	})
 }
+
+// TestTooLateIsExpired: whoever notices that the time of a command is over, it was not sent.
+func TestTooLateIsExpired(t *testing.T) {
+	if v := judge(tesla.ChargeAmps, 8, &tesla.Error{Class: tesla.ErrTooLate}); v != expired() {
+		t.Errorf("got %s/%s", v.status, v.reason)
+	}
+}
