@@ -302,3 +302,23 @@ func TestOnlineIsToldAfterTheWake(t *testing.T) {
 		}
 	})
 }
+
+// TestTooLateIsExpired: whoever notices that the time of a command is over, it was not sent.
+func TestTooLateIsExpired(t *testing.T) {
+	if v := judge(tesla.ChargeAmps, 8, &tesla.Error{Class: tesla.ErrTooLate}); v != expired() {
+		t.Errorf("got %s/%s", v.status, v.reason)
+	}
+}
+
+// TestStale: a picture that is older than the last one is dropped; but a car whose clock was set back is believed again, or it would
+// never be.
+func TestStale(t *testing.T) {
+	for back, want := range map[time.Duration]bool{-time.Second: false, 0: false, time.Second: true, 10*time.Minute - 1: true, 10 * time.Minute: false} {
+		if got := stale(noon.Add(-back), noon); got != want {
+			t.Errorf("older by %s: %v", back, got)
+		}
+	}
+	if stale(time.Time{}, noon) || stale(noon, time.Time{}) {
+		t.Error("without a time it is stale")
+	}
+}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"os"
 	"os/exec"
 	"slices"
@@ -54,6 +55,56 @@ func TestBoundaries(t *testing.T) {
 	}
 }
 
+// TestImports: what each package does not use itself, though something below it may. That is what docs/architecture.md says of
+// them, and what lets a reader skip them when he looks for the token or the network.
+func TestImports(t *testing.T) {
+	const ours = "tesla2mqtt/"
+	for pkg, never := range map[string][]string{
+		"bridge":              {"net", "net/http", "os", ours + "tesla/hosts", ours + "internal/secret"},
+		"bridge/mqtt":         {ours + "tesla", ours + "internal/secret"},
+		"tesla":               {ours + "internal/secret", "os"},
+		"tesla/meter":         {"net", "net/http", ours + "internal/secret", ours + "tesla/hosts"},
+		"tesla/telemetry":     {"net", "net/http", "os", ours + "internal/secret"},
+		"tesla/signed":        {"net/http", ours + "internal/secret"},
+		"tesla/enroll":        {"net", "net/http", ours + "internal/secret"},
+		"tesla/hosts":         {ours + "internal/secret", ours + "tesla", ours + "tesla/auth"},
+		"internal/secret":     {"os", "net"},
+		"internal/atomicfile": {ours + "internal/secret", "net"},
+	} {
+		out, err := exec.Command("go", "list", "-f", `{{join .Imports " "}}`, ours+pkg).Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		imports := strings.Fields(string(out))
+		if len(imports) == 0 {
+			t.Errorf("%s imports nothing; the check checks nothing", pkg)
+		}
+		for _, p := range never {
+			if slices.Contains(imports, p) {
+				t.Errorf("%s imports %s", pkg, p)
+			}
+		}
+	}
+}
+
+// TestDocumentedPackages: docs/architecture.md has a row for each package there is.
+func TestDocumentedPackages(t *testing.T) {
+	text, err := os.ReadFile("../../docs/architecture.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.Command("go", "list", "tesla2mqtt/...").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	table, _, _ := strings.Cut(string(text), "\n## Who owns what")
+	for _, pkg := range strings.Fields(string(out)) {
+		if name := strings.TrimPrefix(pkg, "tesla2mqtt/"); !strings.Contains(table, "`"+name+"`") {
+			t.Errorf("docs/architecture.md does not say what %s is for", name)
+		}
+	}
+}
+
 // TestOnlyImporters: a library that touches a secret or the network has one importer.
 func TestOnlyImporters(t *testing.T) {
 	only := map[string]string{
@@ -83,6 +134,27 @@ func TestOnlyImporters(t *testing.T) {
 	}
 	if seen < len(only) {
 		t.Errorf("only %d imports were seen; the check checks nothing", seen)
+	}
+}
+
+// TestDocumentedModules: each module that go.mod names, be it for the tests alone, stands in docs/dependencies.md.
+func TestDocumentedModules(t *testing.T) {
+	text, err := os.ReadFile("../../docs/dependencies.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.Command("go", "mod", "edit", "-json", "../../go.mod").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var file struct{ Require []struct{ Path string } }
+	if err := json.Unmarshal(out, &file); err != nil || len(file.Require) == 0 {
+		t.Fatalf("%d modules, %v", len(file.Require), err)
+	}
+	for _, m := range file.Require {
+		if !strings.Contains(string(text), "`"+m.Path+"`") {
+			t.Errorf("docs/dependencies.md does not say why %s is in go.mod", m.Path)
+		}
 	}
 }
 

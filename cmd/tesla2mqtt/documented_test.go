@@ -76,6 +76,29 @@ func TestDocumentedTests(t *testing.T) {
 	}
 }
 
+// TestCampaignsRunTests: go test is content with a name that no test has, so a campaign could pass without running anything.
+func TestCampaignsRunTests(t *testing.T) {
+	code := ""
+	for _, text := range files(t, "_test.go") {
+		code += text
+	}
+	scripts, err := filepath.Glob(repository + "/.ci/campaign/*")
+	if err != nil || len(scripts) == 0 {
+		t.Fatalf("%d campaigns, %v", len(scripts), err)
+	}
+	for _, script := range scripts {
+		text, err := os.ReadFile(script)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range regexp.MustCompile(`\bTest[A-Z]\w+`).FindAllString(string(text), -1) {
+			if !strings.Contains(code, "\nfunc "+name) {
+				t.Errorf("%s runs %s, which does not exist", script, name)
+			}
+		}
+	}
+}
+
 // TestDocumentedPointers: `file.go:name` leads to a declaration.
 func TestDocumentedPointers(t *testing.T) {
 	code, seen := files(t, ".go"), 0

@@ -20,51 +20,51 @@ const maxPayload = 4 << 10
 // maxText bounds a word of the car's.
 const maxText = 64
 
-// Change is what one message tells: a value of a field, or that the car came or went.
-type Change struct {
+// change is what one message tells: a value of a field, or that the car came or went.
+type change struct {
 	VIN   string
 	Field string // "" if Link is set
-	Value Value
-	Link  *Link
+	Value value
+	Link  *link
 }
 
-// Value is what a field says. The zero value is that the car does not know at the moment.
-type Value struct {
+// value is what a field says. The zero value is that the car does not know at the moment.
+type value struct {
 	Known  bool
 	Number float64
 	Text   string
 	Truth  bool
 }
 
-// Link is a connection between the car and the server.
-type Link struct {
+// link is a connection between the car and the server.
+type link struct {
 	ID        string
 	Connected bool
 	At        time.Time // by the server's clock, zero if it did not say
 }
 
-// Decode reads a message that came on a topic below base. It returns false for what is of no use here: other topics, fields
+// decode reads a message that came on a topic below base. It returns false for what is of no use here: other topics, fields
 // that say nothing of charging, values that cannot be meant.
-func Decode(base, topic string, payload []byte) (Change, bool) {
+func decode(base, topic string, payload []byte) (change, bool) {
 	rest, ours := strings.CutPrefix(topic, base+"/")
 	vin, rest, deeper := strings.Cut(rest, "/")
 	if !ours || !deeper || vin == "" || len(payload) > maxPayload {
-		return Change{}, false
+		return change{}, false
 	}
 	if rest == "connectivity" {
 		link, ok := decodeLink(payload)
-		return Change{VIN: vin, Link: &link}, ok
+		return change{VIN: vin, Link: &link}, ok
 	}
 	name, ours := strings.CutPrefix(rest, "v/")
 	i := indexOf(name)
 	if !ours || i < 0 {
-		return Change{}, false
+		return change{}, false
 	}
 	var raw any
 	if json.Unmarshal(payload, &raw) != nil {
-		return Change{}, false
+		return change{}, false
 	}
-	c := Change{VIN: vin, Field: name}
+	c := change{VIN: vin, Field: name}
 	if raw == nil || raw == invalid {
 		return c, true
 	}
@@ -76,16 +76,16 @@ func Decode(base, topic string, payload []byte) (Change, bool) {
 // invalid is what a car without a value sends where the server does not make it null.
 const invalid = "<invalid>"
 
-func decodeLink(payload []byte) (Link, bool) {
+func decodeLink(payload []byte) (link, bool) {
 	var raw struct {
 		ConnectionID string `json:"ConnectionId"`
 		CreatedAt    string
 		Status       string
 	}
 	if json.Unmarshal(payload, &raw) != nil || len(raw.ConnectionID) > maxText {
-		return Link{}, false
+		return link{}, false
 	}
-	l := Link{ID: raw.ConnectionID, Connected: raw.Status == "CONNECTED"}
+	l := link{ID: raw.ConnectionID, Connected: raw.Status == "CONNECTED"}
 	if at, err := time.Parse(time.RFC3339, raw.CreatedAt); err == nil {
 		l.At = at
 	}
@@ -93,10 +93,10 @@ func decodeLink(payload []byte) (Link, bool) {
 }
 
 // kind makes a value of what a field's message holds. Cars send a number as such or as a text, depending on their firmware.
-type kind func(raw any, name string) (Value, bool)
+type kind func(raw any, name string) (value, bool)
 
 // number takes what is from 0 up; no field of ours can be negative or large.
-func number(raw any, _ string) (Value, bool) {
+func number(raw any, _ string) (value, bool) {
 	var f float64
 	switch raw := raw.(type) {
 	case float64:
@@ -104,36 +104,36 @@ func number(raw any, _ string) (Value, bool) {
 	case string:
 		n, err := strconv.ParseFloat(strings.TrimSpace(raw), 64)
 		if err != nil {
-			return Value{}, false
+			return value{}, false
 		}
 		f = n
 	default:
-		return Value{}, false
+		return value{}, false
 	}
-	return Value{Known: true, Number: math.Abs(f)}, f >= 0 && f < 1e5 // Abs for -0
+	return value{Known: true, Number: math.Abs(f)}, f >= 0 && f < 1e5 // Abs for -0
 }
 
-func percent(raw any, name string) (Value, bool) {
+func percent(raw any, name string) (value, bool) {
 	v, ok := number(raw, name)
 	return v, ok && v.Number <= 100
 }
 
-func truth(raw any, _ string) (Value, bool) {
+func truth(raw any, _ string) (value, bool) {
 	switch raw := raw.(type) {
 	case bool:
-		return Value{Known: true, Truth: raw}, true
+		return value{Known: true, Truth: raw}, true
 	case string:
 		b := strings.EqualFold(raw, "true")
-		return Value{Known: true, Truth: b}, b || strings.EqualFold(raw, "false")
+		return value{Known: true, Truth: b}, b || strings.EqualFold(raw, "false")
 	}
-	return Value{}, false
+	return value{}, false
 }
 
 // word takes the name of a protobuf constant, and cuts what they all begin with: DetailedChargeStateCharging.
-func word(raw any, name string) (Value, bool) {
+func word(raw any, name string) (value, bool) {
 	s, ok := raw.(string)
 	if !ok || len(s) > maxText {
-		return Value{}, false
+		return value{}, false
 	}
 	for _, prefix := range []string{name, "CableType"} {
 		if short, cut := strings.CutPrefix(s, prefix); cut {
@@ -141,5 +141,5 @@ func word(raw any, name string) (Value, bool) {
 			break
 		}
 	}
-	return Value{Known: s != "", Text: s}, s != ""
+	return value{Known: s != "", Text: s}, s != ""
 }

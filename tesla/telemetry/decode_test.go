@@ -19,52 +19,52 @@ import (
 const vin = "5YJ30123456789ABC"
 
 func TestDecode(t *testing.T) {
-	num := func(f float64) Value { return Value{Known: true, Number: f} }
-	text := func(s string) Value { return Value{Known: true, Text: s} }
-	is := func(b bool) Value { return Value{Known: true, Truth: b} }
+	num := func(f float64) value { return value{Known: true, Number: f} }
+	text := func(s string) value { return value{Known: true, Text: s} }
+	is := func(b bool) value { return value{Known: true, Truth: b} }
 	for _, row := range []struct {
 		topic, payload string
-		want           Value
+		want           value
 		ok             bool
 	}{
 		{"v/ChargeAmps", "15.9", num(15.9), true},
 		{"v/ChargeAmps", `"15.9"`, num(15.9), true},
 		{"v/ChargeAmps", `" 16 "`, num(16), true},
 		{"v/ChargeAmps", "-0", num(0), true},
-		{"v/ChargeAmps", "null", Value{}, true},
-		{"v/ChargeAmps", `"<invalid>"`, Value{}, true},
-		{"v/ChargeAmps", "-1", Value{}, false},
-		{"v/ChargeAmps", "1e9", Value{}, false},
-		{"v/ChargeAmps", `"NaN"`, Value{}, false},
-		{"v/ChargeAmps", `"Inf"`, Value{}, false},
-		{"v/ChargeAmps", "true", Value{}, false},
-		{"v/ChargeAmps", `{"value":16}`, Value{}, false},
-		{"v/ChargeAmps", "", Value{}, false},
-		{"v/ChargeAmps", "1" + strings.Repeat(" ", maxPayload), Value{}, false},
+		{"v/ChargeAmps", "null", value{}, true},
+		{"v/ChargeAmps", `"<invalid>"`, value{}, true},
+		{"v/ChargeAmps", "-1", value{}, false},
+		{"v/ChargeAmps", "1e9", value{}, false},
+		{"v/ChargeAmps", `"NaN"`, value{}, false},
+		{"v/ChargeAmps", `"Inf"`, value{}, false},
+		{"v/ChargeAmps", "true", value{}, false},
+		{"v/ChargeAmps", `{"value":16}`, value{}, false},
+		{"v/ChargeAmps", "", value{}, false},
+		{"v/ChargeAmps", "1" + strings.Repeat(" ", maxPayload), value{}, false},
 		{"v/Soc", "100", num(100), true},
-		{"v/Soc", "100.1", Value{}, false},
+		{"v/Soc", "100.1", value{}, false},
 		{"v/DetailedChargeState", `"DetailedChargeStateCharging"`, text("Charging"), true},
 		{"v/DetailedChargeState", `"Charging"`, text("Charging"), true},
-		{"v/DetailedChargeState", `"DetailedChargeState"`, Value{}, false},
-		{"v/DetailedChargeState", `"` + strings.Repeat("x", maxText+1) + `"`, Value{}, false},
-		{"v/DetailedChargeState", "4", Value{}, false},
+		{"v/DetailedChargeState", `"DetailedChargeState"`, value{}, false},
+		{"v/DetailedChargeState", `"` + strings.Repeat("x", maxText+1) + `"`, value{}, false},
+		{"v/DetailedChargeState", "4", value{}, false},
 		{"v/ChargingCableType", `"CableTypeGB_AC"`, text("GB_AC"), true},
 		{"v/ChargePortDoorOpen", "true", is(true), true},
 		{"v/ChargePortDoorOpen", `"False"`, is(false), true},
-		{"v/ChargePortDoorOpen", `"ajar"`, Value{}, false},
-		{"v/Odometer", "1", Value{}, false},
-		{"v/", "1", Value{}, false},
-		{"v/Soc/deeper", "1", Value{}, false},
-		{"alerts/x/current", "{}", Value{}, false},
-		{"Soc", "1", Value{}, false},
+		{"v/ChargePortDoorOpen", `"ajar"`, value{}, false},
+		{"v/Odometer", "1", value{}, false},
+		{"v/", "1", value{}, false},
+		{"v/Soc/deeper", "1", value{}, false},
+		{"alerts/x/current", "{}", value{}, false},
+		{"Soc", "1", value{}, false},
 	} {
-		c, ok := Decode("cars/t", "cars/t/"+vin+"/"+row.topic, []byte(row.payload))
+		c, ok := decode("cars/t", "cars/t/"+vin+"/"+row.topic, []byte(row.payload))
 		if ok != row.ok || ok && (c.Value != row.want || c.VIN != vin || "v/"+c.Field != row.topic) {
 			t.Errorf("%s %.40s: got %+v, %v", row.topic, row.payload, c, ok)
 		}
 	}
 	for _, topic := range []string{"cars/" + vin + "/v/Soc", "cars/tt/" + vin + "/v/Soc", "cars/t", "cars/t/" + vin, "cars/t//v/Soc"} {
-		if c, ok := Decode("cars/t", topic, []byte("1")); ok {
+		if c, ok := decode("cars/t", topic, []byte("1")); ok {
 			t.Errorf("%s: got %+v", topic, c)
 		}
 	}
@@ -82,7 +82,7 @@ func TestDecodeLink(t *testing.T) {
 		{`"CONNECTED"`, false, false},
 		{``, false, false},
 	} {
-		c, ok := Decode("t", "t/"+vin+"/connectivity", []byte(row.payload))
+		c, ok := decode("t", "t/"+vin+"/connectivity", []byte(row.payload))
 		if ok != row.ok || ok && (c.Link == nil || c.Link.Connected != row.connected || c.Link.ID != "a") {
 			t.Errorf("%.60s: got %+v, %v", row.payload, c.Link, ok)
 		}
@@ -99,21 +99,21 @@ func TestRecorded(t *testing.T) {
 	if err := json.Unmarshal(data, &recording); err != nil {
 		t.Fatal(err)
 	}
-	var s State
+	var s state
 	seen, unused := map[string]bool{}, map[string]bool{}
 	for _, m := range recording {
-		c, ok := Decode("telemetry", m.Topic, []byte(m.Payload))
+		c, ok := decode("telemetry", m.Topic, []byte(m.Payload))
 		if name := m.Topic[strings.LastIndex(m.Topic, "/")+1:]; !ok {
 			unused[name] = true
 		} else if !seen[name] { // the first of each is from the same moment
-			seen[name], s = true, s.With(c, noon, false)
+			seen[name], s = true, s.with(c, noon, false)
 		}
 	}
-	c := s.Charge()
+	c := s.charge()
 	if c.ChargingState != "Charging" || *c.ChargeAmps != 13 || *c.ChargeCurrentRequestMax != 16 || *c.ChargerVoltage != 230 || *c.ChargerPhases != 3 ||
 		*c.ChargerPower != 8 || *c.BatteryLevel != 40 || *c.ChargeEnergyAdded != 0.01 || *c.MinutesToFullCharge != 220 || *c.BatteryRange != 120.05 ||
-		c.ConnChargeCable != "IEC" || !*c.AtHome || s.Vehicle(noon, time.Minute) != tesla.StateOnline {
-		t.Errorf("got %+v, %s", c, s.Vehicle(noon, time.Minute))
+		c.ConnChargeCable != "IEC" || !*c.AtHome || s.vehicle(noon, time.Minute) != tesla.StateOnline {
+		t.Errorf("got %+v, %s", c, s.vehicle(noon, time.Minute))
 	}
 	if got := slices.Sorted(maps.Keys(unused)); fmt.Sprint(got) != "[ACChargingEnergyIn ChargePortLatch EstBatteryRange ScheduledChargingPending]" {
 		t.Errorf("not decoded: %v", got)
@@ -165,15 +165,15 @@ func FuzzDecode(f *testing.F) {
 	f.Add("v/ChargePortDoorOpen", []byte("null"))
 	f.Add("connectivity", []byte(`{"ConnectionId":"a","CreatedAt":"2026-09-04T19:23:10Z","Status":"CONNECTED"}`))
 	f.Fuzz(func(t *testing.T, topic string, payload []byte) {
-		c, ok := Decode("t", "t/"+vin+"/"+topic, payload)
+		c, ok := decode("t", "t/"+vin+"/"+topic, payload)
 		if !ok {
 			return
 		}
 		v := c.Value
-		if math.IsNaN(v.Number) || v.Number < 0 || v.Number >= 1e5 || len(v.Text) > maxText || !v.Known && v != (Value{}) {
+		if math.IsNaN(v.Number) || v.Number < 0 || v.Number >= 1e5 || len(v.Text) > maxText || !v.Known && v != (value{}) {
 			t.Errorf("%s %q: %+v", topic, payload, c)
 		}
-		charge := State{}.With(c, noon, false).Charge()
+		charge := state{}.with(c, noon, false).charge()
 		for _, p := range []*int{charge.BatteryLevel, charge.UsableBatteryLevel, charge.ChargeLimitSOC} {
 			if p != nil && (*p < 0 || *p > 100) {
 				t.Errorf("%s %q: %d %%", topic, payload, *p)

@@ -46,9 +46,9 @@ func (f *Feed) Deliver(topic string, payload []byte, retained bool) bool {
 	if _, rest, _ := strings.Cut(topic[len(f.base)+1:], "/"); !retained && strings.HasPrefix(rest, "v/") {
 		f.signals.Add(1)
 	}
-	c, ok := Decode(f.base, topic, payload)
+	c, ok := decode(f.base, topic, payload)
 	if car := f.cars[c.VIN]; ok && car != nil {
-		car.take(func(s State) State { return s.With(c, time.Now(), retained) })
+		car.take(func(s state) state { return s.with(c, time.Now(), retained) })
 		select {
 		case car.changes <- struct{}{}:
 		default: // it was told already, and has not looked yet
@@ -79,7 +79,7 @@ type Car struct {
 	changes     chan struct{}
 
 	mu    sync.Mutex // guards what follows
-	state State
+	state state
 	api   API
 	by    string
 }
@@ -87,14 +87,14 @@ type Car struct {
 // Changes delivers when something was streamed; what follows closely comes as one.
 func (c *Car) Changes() <-chan struct{} { return c.changes }
 
-func (c *Car) take(next func(State) State) State {
+func (c *Car) take(next func(state) state) state {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.state = next(c.state)
 	return c.state
 }
 
-func (c *Car) look() (State, API, string) {
+func (c *Car) look() (state, API, string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.state, c.api, c.by
@@ -103,7 +103,7 @@ func (c *Car) look() (State, API, string) {
 // Pushed returns what is known by now, and asks nobody.
 func (c *Car) Pushed(context.Context) (tesla.VehicleState, tesla.ChargeState, error) {
 	s, _, _ := c.look()
-	return s.Vehicle(time.Now(), c.silentAfter), s.Charge(), nil
+	return s.vehicle(time.Now(), c.silentAfter), s.charge(), nil
 }
 
 // State says online, asleep or offline. Only the API can tell the last two apart.
@@ -114,9 +114,9 @@ func (c *Car) State(ctx context.Context) (tesla.VehicleState, error) {
 	if api != nil && s.asksState(now, c.silentAfter) {
 		var v tesla.VehicleState
 		v, err = api.State(ctx)
-		s = c.take(func(s State) State { return s.WithVehicle(v, err, now) })
+		s = c.take(func(s state) state { return s.withVehicle(v, err, now) })
 	}
-	v := s.Vehicle(now, c.silentAfter)
+	v := s.vehicle(now, c.silentAfter)
 	switch {
 	case v != tesla.StateUnknown || !s.first.IsZero():
 		return v, nil // while the API is not there, the stream's last word counts
@@ -133,7 +133,7 @@ func (c *Car) ChargeState(ctx context.Context) (tesla.ChargeState, error) {
 	switch s.teller(now, c.silentAfter, api != nil) {
 	case byAPI:
 		read, err := api.ChargeState(ctx)
-		s = c.take(func(s State) State { return s.WithRead(read, err, by, now) })
+		s = c.take(func(s state) state { return s.withRead(read, err, by, now) })
 		if err != nil {
 			return tesla.ChargeState{}, err
 		}
@@ -144,5 +144,5 @@ func (c *Car) ChargeState(ctx context.Context) (tesla.ChargeState, error) {
 		}
 		return tesla.ChargeState{}, &tesla.Error{Class: tesla.ErrSilent, Text: text}
 	}
-	return s.Charge(), nil
+	return s.charge(), nil
 }

@@ -16,7 +16,7 @@ type field struct {
 	name  string
 	kind  kind
 	wish  wish
-	set   func(c *tesla.ChargeState, v Value)
+	set   func(c *tesla.ChargeState, v value)
 	thing tesla.Thing
 }
 
@@ -25,28 +25,28 @@ type field struct {
 // ACChargingEnergyIn, which counts what the charger takes, not the battery; ScheduledChargingStartTime, which is wrong by the
 // distance of two time zones (Tesla's documentation says so).
 var fields = [...]field{
-	{"DetailedChargeState", word, wish{Interval: 5, Resend: 30}, func(c *tesla.ChargeState, v Value) { c.ChargingState = v.Text }, tesla.Charging},
-	{"ChargeCurrentRequest", number, wish{Interval: 5, Resend: 30}, func(c *tesla.ChargeState, v Value) { c.ChargeAmps = whole(v) }, tesla.ChargeAmps},
-	{"ChargeLimitSoc", percent, wish{Interval: 5, Resend: 30}, func(c *tesla.ChargeState, v Value) { c.ChargeLimitSOC = whole(v) }, tesla.ChargeLimit},
-	{"ChargePortDoorOpen", truth, wish{Interval: 5, Resend: 300}, func(c *tesla.ChargeState, v Value) { c.ChargePortDoorOpen = yes(v) }, tesla.ChargePort},
-	{"ChargeCurrentRequestMax", number, wish{Interval: 10, Resend: 300}, func(c *tesla.ChargeState, v Value) { c.ChargeCurrentRequestMax = whole(v) }, ""},
+	{"DetailedChargeState", word, wish{Interval: 5, Resend: 30}, func(c *tesla.ChargeState, v value) { c.ChargingState = v.Text }, tesla.Charging},
+	{"ChargeCurrentRequest", number, wish{Interval: 5, Resend: 30}, func(c *tesla.ChargeState, v value) { c.ChargeAmps = whole(v) }, tesla.ChargeAmps},
+	{"ChargeLimitSoc", percent, wish{Interval: 5, Resend: 30}, func(c *tesla.ChargeState, v value) { c.ChargeLimitSOC = whole(v) }, tesla.ChargeLimit},
+	{"ChargePortDoorOpen", truth, wish{Interval: 5, Resend: 300}, func(c *tesla.ChargeState, v value) { c.ChargePortDoorOpen = yes(v) }, tesla.ChargePort},
+	{"ChargeCurrentRequestMax", number, wish{Interval: 10, Resend: 300}, func(c *tesla.ChargeState, v value) { c.ChargeCurrentRequestMax = whole(v) }, ""},
 	// In spite of its name this is measured (fleet-telemetry#127).
-	{"ChargeAmps", number, wish{Interval: 10, Delta: 0.5}, func(c *tesla.ChargeState, v Value) { c.ChargerActualCurrent = whole(v) }, ""},
-	{"ChargerVoltage", number, wish{Interval: 30, Delta: 2}, func(c *tesla.ChargeState, v Value) { c.ChargerVoltage = whole(v) }, ""},
-	{"ChargerPhases", number, wish{Interval: 30}, func(c *tesla.ChargeState, v Value) { c.ChargerPhases = whole(v) }, ""},
-	{"DCChargingEnergyIn", number, wish{Interval: 60, Delta: 0.1}, func(c *tesla.ChargeState, v Value) { c.ChargeEnergyAdded = real(v) }, ""},
-	{"BatteryLevel", percent, wish{Interval: 60, Delta: 0.5}, func(c *tesla.ChargeState, v Value) { c.BatteryLevel = whole(v) }, ""},
-	{"Soc", percent, wish{Interval: 60, Delta: 0.5}, func(c *tesla.ChargeState, v Value) { c.UsableBatteryLevel = whole(v) }, ""},
-	{"RatedRange", number, wish{Interval: 60, Delta: 1}, func(c *tesla.ChargeState, v Value) { c.BatteryRange = real(v) }, ""},
-	{"TimeToFullCharge", number, wish{Interval: 60}, func(c *tesla.ChargeState, v Value) {
-		c.MinutesToFullCharge = whole(Value{Known: v.Known, Number: 60 * v.Number})
+	{"ChargeAmps", number, wish{Interval: 10, Delta: 0.5}, func(c *tesla.ChargeState, v value) { c.ChargerActualCurrent = whole(v) }, ""},
+	{"ChargerVoltage", number, wish{Interval: 30, Delta: 2}, func(c *tesla.ChargeState, v value) { c.ChargerVoltage = whole(v) }, ""},
+	{"ChargerPhases", number, wish{Interval: 30}, func(c *tesla.ChargeState, v value) { c.ChargerPhases = whole(v) }, ""},
+	{"DCChargingEnergyIn", number, wish{Interval: 60, Delta: 0.1}, func(c *tesla.ChargeState, v value) { c.ChargeEnergyAdded = real(v) }, ""},
+	{"BatteryLevel", percent, wish{Interval: 60, Delta: 0.5}, func(c *tesla.ChargeState, v value) { c.BatteryLevel = whole(v) }, ""},
+	{"Soc", percent, wish{Interval: 60, Delta: 0.5}, func(c *tesla.ChargeState, v value) { c.UsableBatteryLevel = whole(v) }, ""},
+	{"RatedRange", number, wish{Interval: 60, Delta: 1}, func(c *tesla.ChargeState, v value) { c.BatteryRange = real(v) }, ""},
+	{"TimeToFullCharge", number, wish{Interval: 60}, func(c *tesla.ChargeState, v value) {
+		c.MinutesToFullCharge = whole(value{Known: v.Known, Number: 60 * v.Number})
 	}, ""},
-	{"ChargingCableType", word, wish{Interval: 60}, func(c *tesla.ChargeState, v Value) { c.ConnChargeCable = cable(v) }, ""},
-	{"FastChargerPresent", truth, wish{Interval: 5, Resend: 300}, func(c *tesla.ChargeState, v Value) { c.FastChargerPresent = yes(v) }, ""},
-	{"LocatedAtHome", truth, wish{Interval: 60}, func(c *tesla.ChargeState, v Value) { c.AtHome = yes(v) }, ""},
+	{"ChargingCableType", word, wish{Interval: 60}, func(c *tesla.ChargeState, v value) { c.ConnChargeCable = cable(v) }, ""},
+	{"FastChargerPresent", truth, wish{Interval: 5, Resend: 300}, func(c *tesla.ChargeState, v value) { c.FastChargerPresent = yes(v) }, ""},
+	{"LocatedAtHome", truth, wish{Interval: 60}, func(c *tesla.ChargeState, v value) { c.AtHome = yes(v) }, ""},
 	// Which of the two counts is known when FastChargerPresent is: it comes before them.
-	{"ACChargingPower", number, wish{Interval: 30, Delta: 0.1}, func(c *tesla.ChargeState, v Value) { setPower(c, v, false) }, ""},
-	{"DCChargingPower", number, wish{Interval: 30, Delta: 1}, func(c *tesla.ChargeState, v Value) { setPower(c, v, true) }, ""},
+	{"ACChargingPower", number, wish{Interval: 30, Delta: 0.1}, func(c *tesla.ChargeState, v value) { setPower(c, v, false) }, ""},
+	{"DCChargingPower", number, wish{Interval: 30, Delta: 1}, func(c *tesla.ChargeState, v value) { setPower(c, v, true) }, ""},
 }
 
 // Wanted is all that a car shall be asked to send, by name. What a command is judged by is sent again unchanged: only what was told in
@@ -63,21 +63,21 @@ func indexOf(name string) int {
 	return slices.IndexFunc(fields[:], func(f field) bool { return f.name == name })
 }
 
-func whole(v Value) *int {
+func whole(v value) *int {
 	if !v.Known {
 		return nil
 	}
 	return new(int(math.Round(v.Number)))
 }
 
-func real(v Value) *float64 {
+func real(v value) *float64 {
 	if !v.Known {
 		return nil
 	}
 	return new(v.Number)
 }
 
-func yes(v Value) *bool {
+func yes(v value) *bool {
 	if !v.Known {
 		return nil
 	}
@@ -85,7 +85,7 @@ func yes(v Value) *bool {
 }
 
 // cable is never "not told": without a cable the field has no value.
-func cable(v Value) string {
+func cable(v value) string {
 	if !v.Known {
 		return invalid
 	}
@@ -93,7 +93,7 @@ func cable(v Value) string {
 }
 
 // setPower truncates, as Tesla's other sources do.
-func setPower(c *tesla.ChargeState, v Value, fast bool) {
+func setPower(c *tesla.ChargeState, v value, fast bool) {
 	if at := c.FastChargerPresent; (at != nil && *at) != fast {
 		return
 	}

@@ -23,8 +23,8 @@ const arriving = 30 * time.Second
 // there and silent for silentAfter makes it doubtful: then the API is read, if there is one, once in silentAfter, whether that
 // succeeds or not. Without its word nobody knows how a charge goes on; of a car that does not charge, what was told last is as
 // good as anything.
-func (s State) teller(now time.Time, silentAfter time.Duration, api bool) who {
-	online := s.Vehicle(now, silentAfter) == tesla.StateOnline
+func (s state) teller(now time.Time, silentAfter time.Duration, api bool) who {
+	online := s.vehicle(now, silentAfter) == tesla.StateOnline
 	switch {
 	case now.Sub(latest(s.first, s.heard, s.readAt)) < silentAfter, s.link.Connected && now.Sub(s.linked) < arriving:
 		return byStream
@@ -38,7 +38,7 @@ func (s State) teller(now time.Time, silentAfter time.Duration, api bool) who {
 
 // asksState decides the same for whether the car is there at all. That costs nothing and touches no car, so it is done for
 // every silent car: a server that has died says nothing of one that wakes up.
-func (s State) asksState(now time.Time, silentAfter time.Duration) bool {
+func (s state) asksState(now time.Time, silentAfter time.Duration) bool {
 	return now.Sub(latest(s.first, s.heard, s.linked, s.askedAt)) >= silentAfter
 }
 

@@ -8,14 +8,14 @@ import (
 	"tesla2mqtt/tesla"
 )
 
-// State is all that is known of one car: what the stream told, each field with its age, and what another source told where
+// state is all that is known of one car: what the stream told, each field with its age, and what another source told where
 // the stream was silent. It is a value; its methods return the next one.
-type State struct {
+type state struct {
 	told  [len(fields)]told
 	heard time.Time // when a field last came fresh from the car
 	first time.Time // when anything came first, be it stored by the broker
 
-	link   Link
+	link   link
 	linked time.Time // when link came, zero if the broker had stored it
 	met    bool      // whether there is a link
 
@@ -30,7 +30,7 @@ type State struct {
 
 // told is the last value of one field. at is when it came, zero for what the broker had stored: nobody knows how old it is.
 type told struct {
-	value Value
+	value value
 	known bool
 	at    time.Time
 }
@@ -38,8 +38,8 @@ type told struct {
 // straggle is how long after a car went its last values may still be arriving.
 const straggle = 10 * time.Second
 
-// With takes a change. retained says that the broker had stored it.
-func (s State) With(c Change, now time.Time, retained bool) State {
+// with takes a change. retained says that the broker had stored it.
+func (s state) with(c change, now time.Time, retained bool) state {
 	at := now
 	if retained {
 		at = time.Time{}
@@ -64,7 +64,7 @@ func (s State) With(c Change, now time.Time, retained bool) State {
 }
 
 // withLink leaves out what came too late: that an older connection has ended, after the next one has begun.
-func (s State) withLink(l Link, at time.Time) State {
+func (s state) withLink(l link, at time.Time) state {
 	if s.met && s.link.Connected && !l.Connected && l.ID != s.link.ID {
 		return s
 	}
@@ -72,8 +72,8 @@ func (s State) withLink(l Link, at time.Time) State {
 	return s
 }
 
-// WithRead takes a full read by another source, named by, or that it failed if err is not nil.
-func (s State) WithRead(c tesla.ChargeState, err error, by string, now time.Time) State {
+// withRead takes a full read by another source, named by, or that it failed if err is not nil.
+func (s state) withRead(c tesla.ChargeState, err error, by string, now time.Time) state {
 	switch {
 	case errors.Is(err, tesla.ErrLoginRequired), errors.Is(err, tesla.ErrOwnBudget), errors.Is(err, context.Canceled):
 		return s // nothing was sent, or we gave it up ourselves for something more urgent
@@ -87,8 +87,8 @@ func (s State) WithRead(c tesla.ChargeState, err error, by string, now time.Time
 	return s
 }
 
-// WithVehicle takes what another source says of the car's state, or that it could not be asked if err is not nil.
-func (s State) WithVehicle(v tesla.VehicleState, err error, now time.Time) State {
+// withVehicle takes what another source says of the car's state, or that it could not be asked if err is not nil.
+func (s state) withVehicle(v tesla.VehicleState, err error, now time.Time) state {
 	s.askedAt = now
 	if err == nil {
 		s.cloud, s.cloudAt = v, now
@@ -96,8 +96,8 @@ func (s State) WithVehicle(v tesla.VehicleState, err error, now time.Time) State
 	return s
 }
 
-// Vehicle says whether the car is there, by the newest word.
-func (s State) Vehicle(now time.Time, silentAfter time.Duration) tesla.VehicleState {
+// vehicle says whether the car is there, by the newest word.
+func (s state) vehicle(now time.Time, silentAfter time.Duration) tesla.VehicleState {
 	speaks := !s.heard.IsZero() && now.Sub(s.heard) < silentAfter
 	switch {
 	case s.cloudAt.After(s.heard) && s.cloudAt.After(s.linked):
@@ -113,8 +113,8 @@ func (s State) Vehicle(now time.Time, silentAfter time.Duration) tesla.VehicleSt
 	return tesla.StateUnknown
 }
 
-// Charge is what a full read would tell. A field that was told counts unless the API was asked later.
-func (s State) Charge() tesla.ChargeState {
+// charge is what a full read would tell. A field that was told counts unless the API was asked later.
+func (s state) charge() tesla.ChargeState {
 	c := s.read
 	c.Source, c.Told = s.readBy, map[tesla.Thing]time.Time{}
 	if c.Timestamp.IsZero() {
@@ -141,7 +141,7 @@ func (s State) Charge() tesla.ChargeState {
 }
 
 // charging is by the last that was told.
-func (s State) charging() bool {
-	c := s.Charge()
+func (s state) charging() bool {
+	c := s.charge()
 	return c.ChargingState == "Charging" || c.ChargingState == "Starting"
 }

@@ -11,17 +11,17 @@ import (
 var noon = time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
 
 // tell decodes a message and lets the state take it.
-func tell(t *testing.T, s State, field, payload string, at time.Time, retained bool) State {
+func tell(t *testing.T, s state, field, payload string, at time.Time, retained bool) state {
 	t.Helper()
-	c, ok := Decode("t", "t/"+vin+"/"+field, []byte(payload))
+	c, ok := decode("t", "t/"+vin+"/"+field, []byte(payload))
 	if !ok {
 		t.Fatalf("%s %s is not decoded", field, payload)
 	}
-	return s.With(c, at, retained)
+	return s.with(c, at, retained)
 }
 
 func TestChargeHasEachFieldInItsPlace(t *testing.T) {
-	var s State
+	var s state
 	for _, m := range [][2]string{
 		{"DetailedChargeState", `"DetailedChargeStateCharging"`}, {"ChargeCurrentRequest", "16"}, {"ChargeCurrentRequestMax", "32"},
 		{"ChargeLimitSoc", "80"}, {"ChargeAmps", "15.9"}, {"ChargerVoltage", `"231.4"`}, {"ChargerPhases", "3"}, {"ACChargingPower", "11.94"},
@@ -31,7 +31,7 @@ func TestChargeHasEachFieldInItsPlace(t *testing.T) {
 	} {
 		s = tell(t, s, "v/"+m[0], m[1], noon, false)
 	}
-	c := s.Charge()
+	c := s.charge()
 	if c.ChargingState != "Charging" || *c.ChargeAmps != 16 || *c.ChargeCurrentRequestMax != 32 || *c.ChargeLimitSOC != 80 ||
 		*c.ChargerActualCurrent != 16 || *c.ChargerVoltage != 231 || *c.ChargerPhases != 3 || *c.ChargerPower != 11 || *c.ChargeEnergyAdded != 4.5 ||
 		*c.BatteryLevel != 62 || *c.UsableBatteryLevel != 61 || *c.BatteryRange != 150.5 || *c.MinutesToFullCharge != 75 ||
@@ -43,56 +43,56 @@ func TestChargeHasEachFieldInItsPlace(t *testing.T) {
 	}
 	s = tell(t, s, "v/FastChargerPresent", "true", noon, false)
 	s = tell(t, s, "v/DCChargingPower", "101.9", noon, false)
-	if c := s.Charge(); *c.ChargerPower != 101 {
+	if c := s.charge(); *c.ChargerPower != 101 {
 		t.Errorf("at a DC charger: %d kW", *c.ChargerPower)
 	}
 	s = tell(t, s, "v/ChargerVoltage", "null", noon, false)
 	s = tell(t, s, "v/ChargingCableType", "null", noon, false)
-	if c := s.Charge(); c.ChargerVoltage != nil || c.ConnChargeCable != "<invalid>" {
+	if c := s.charge(); c.ChargerVoltage != nil || c.ConnChargeCable != "<invalid>" {
 		t.Errorf("without a value: %v V, cable %q", c.ChargerVoltage, c.ConnChargeCable)
 	}
 	s = tell(t, s, "v/ChargingCableType", `"CableTypeIEC"`, noon, false)
 	s = tell(t, s, "v/DetailedChargeState", `"DetailedChargeStateDisconnected"`, noon, false)
-	if c := s.Charge(); c.ConnChargeCable != "<invalid>" {
+	if c := s.charge(); c.ConnChargeCable != "<invalid>" {
 		t.Errorf("unplugged with the cable %q", c.ConnChargeCable)
 	}
 }
 
 // TestRetainedHasNoAge: what the broker had stored is shown, and has no time; it does not take the age from what came fresh.
 func TestRetainedHasNoAge(t *testing.T) {
-	s := tell(t, State{}, "v/ChargeCurrentRequest", "16", noon, true)
+	s := tell(t, state{}, "v/ChargeCurrentRequest", "16", noon, true)
 	s = tell(t, s, "v/DetailedChargeState", `"DetailedChargeStateCharging"`, noon, true)
-	c := s.Charge()
+	c := s.charge()
 	if *c.ChargeAmps != 16 || !c.Timestamp.IsZero() || c.Told == nil || len(c.Told) != 0 {
 		t.Errorf("got %d A at %s, told %v", *c.ChargeAmps, c.Timestamp, c.Told)
 	}
 	later := noon.Add(time.Minute)
 	s = tell(t, s, "v/ChargeCurrentRequest", "10", later, false)
 	s = tell(t, s, "v/ChargeCurrentRequest", "10", later.Add(time.Minute), true)
-	if c := s.Charge(); !c.Told[tesla.ChargeAmps].Equal(later) || !c.Timestamp.Equal(later) || !c.Told[tesla.Charging].IsZero() {
+	if c := s.charge(); !c.Told[tesla.ChargeAmps].Equal(later) || !c.Timestamp.Equal(later) || !c.Told[tesla.Charging].IsZero() {
 		t.Errorf("fresh and then stored: %s, told %v", c.Timestamp, c.Told)
 	}
 	// Changed while nobody listened.
 	s = tell(t, s, "v/ChargeCurrentRequest", "12", later.Add(time.Minute), true)
-	if c := s.Charge(); *c.ChargeAmps != 12 || !c.ToldAt(tesla.ChargeAmps).IsZero() {
+	if c := s.charge(); *c.ChargeAmps != 12 || !c.ToldAt(tesla.ChargeAmps).IsZero() {
 		t.Errorf("stored something else: %d A, told %v", *c.ChargeAmps, c.Told)
 	}
 }
 
 // TestReadFillsIn: what the API told counts until the stream tells that field again, each by itself.
 func TestReadFillsIn(t *testing.T) {
-	s := tell(t, State{}, "v/ChargeLimitSoc", "80", noon, false)
+	s := tell(t, state{}, "v/ChargeLimitSoc", "80", noon, false)
 	s = tell(t, s, "v/ChargeCurrentRequest", "16", noon, false)
 	at := noon.Add(20 * time.Minute)
 	car := at.Add(-time.Second)
-	s = s.WithRead(tesla.ChargeState{Timestamp: car, ChargeLimitSOC: new(90), ChargeAmps: new(10), ChargeLimitSOCMin: new(50)}, nil, "owner", at)
-	c := s.Charge()
+	s = s.withRead(tesla.ChargeState{Timestamp: car, ChargeLimitSOC: new(90), ChargeAmps: new(10), ChargeLimitSOCMin: new(50)}, nil, "owner", at)
+	c := s.charge()
 	if *c.ChargeLimitSOC != 90 || *c.ChargeAmps != 10 || c.Source != "owner" || !c.Timestamp.Equal(car) || !c.ToldAt(tesla.ChargeLimit).Equal(at) {
 		t.Errorf("after the read: %+v", c)
 	}
 	back := at.Add(time.Minute)
 	s = tell(t, s, "v/ChargeCurrentRequest", "12", back, false)
-	c = s.Charge()
+	c = s.charge()
 	if *c.ChargeLimitSOC != 90 || *c.ChargeAmps != 12 || *c.ChargeLimitSOCMin != 50 || c.Source != "telemetry" || !c.Timestamp.Equal(back) {
 		t.Errorf("after the stream came back: %+v", c)
 	}
@@ -101,20 +101,20 @@ func TestReadFillsIn(t *testing.T) {
 func TestVehicle(t *testing.T) {
 	const silent = 10 * time.Minute
 	at := func(m int) time.Time { return noon.Add(time.Duration(m) * time.Minute) }
-	link := func(s State, id, status string, m int, retained bool) State {
+	link := func(s state, id, status string, m int, retained bool) state {
 		return tell(t, s, "connectivity", `{"ConnectionId":"`+id+`","Status":"`+status+`"}`, at(m), retained)
 	}
-	want := func(s State, m int, want tesla.VehicleState, when string) {
+	want := func(s state, m int, want tesla.VehicleState, when string) {
 		t.Helper()
-		if got := s.Vehicle(at(m), silent); got != want {
+		if got := s.vehicle(at(m), silent); got != want {
 			t.Errorf("%s: %s, want %s", when, got, want)
 		}
 	}
-	want(State{}, 0, tesla.StateUnknown, "nothing came")
-	want(tell(t, State{}, "v/Soc", "50", at(0), true), 0, tesla.StateUnknown, "only a stored field")
-	want(tell(t, State{}, "v/Soc", "50", at(0), false), 9, tesla.StateOnline, "only a fresh field")
-	want(tell(t, State{}, "v/Soc", "50", at(0), false), 10, tesla.StateUnknown, "only a field of ten minutes ago")
-	on := link(State{}, "a", "CONNECTED", 0, false)
+	want(state{}, 0, tesla.StateUnknown, "nothing came")
+	want(tell(t, state{}, "v/Soc", "50", at(0), true), 0, tesla.StateUnknown, "only a stored field")
+	want(tell(t, state{}, "v/Soc", "50", at(0), false), 9, tesla.StateOnline, "only a fresh field")
+	want(tell(t, state{}, "v/Soc", "50", at(0), false), 10, tesla.StateUnknown, "only a field of ten minutes ago")
+	on := link(state{}, "a", "CONNECTED", 0, false)
 	want(on, 60, tesla.StateOnline, "connected")
 	off := link(on, "a", "DISCONNECTED", 61, false)
 	want(off, 62, tesla.StateOffline, "disconnected")
@@ -123,30 +123,30 @@ func TestVehicle(t *testing.T) {
 	want(tell(t, off, "v/Soc", "50", at(61).Add(straggle+1), false), 62, tesla.StateOnline, "what comes later than a straggler")
 	want(tell(t, off, "v/Soc", "50", at(63), false), 64, tesla.StateOnline, "a sign of life")
 	want(link(link(on, "b", "CONNECTED", 1, false), "a", "DISCONNECTED", 2, false), 3, tesla.StateOnline, "the end of an older connection")
-	want(link(State{}, "a", "DISCONNECTED", 0, true), 0, tesla.StateOffline, "stored: disconnected")
-	asleep := off.WithVehicle(tesla.StateAsleep, nil, at(70))
+	want(link(state{}, "a", "DISCONNECTED", 0, true), 0, tesla.StateOffline, "stored: disconnected")
+	asleep := off.withVehicle(tesla.StateAsleep, nil, at(70))
 	want(asleep, 71, tesla.StateAsleep, "the API says asleep")
 	want(link(asleep, "c", "CONNECTED", 72, false), 73, tesla.StateOnline, "and then it connects")
-	want(off.WithVehicle("", &tesla.Error{Class: tesla.ErrTemporary}, at(70)), 71, tesla.StateOffline, "the API cannot be asked")
+	want(off.withVehicle("", &tesla.Error{Class: tesla.ErrTemporary}, at(70)), 71, tesla.StateOffline, "the API cannot be asked")
 }
 
 func TestTeller(t *testing.T) {
 	const silent = 10 * time.Minute
 	at := func(m int) time.Time { return noon.Add(time.Duration(m) * time.Minute) }
-	online := tell(t, State{}, "connectivity", `{"ConnectionId":"a","Status":"CONNECTED"}`, noon, false)
+	online := tell(t, state{}, "connectivity", `{"ConnectionId":"a","Status":"CONNECTED"}`, noon, false)
 	idle := tell(t, online, "v/DetailedChargeState", `"DetailedChargeStateStopped"`, noon, false)
 	charging := tell(t, online, "v/DetailedChargeState", `"DetailedChargeStateCharging"`, noon, false)
 	gone := tell(t, charging, "connectivity", `{"ConnectionId":"a","Status":"DISCONNECTED"}`, at(1), false)
-	stored := tell(t, tell(t, State{}, "connectivity", `{"ConnectionId":"a","Status":"CONNECTED"}`, noon, true),
+	stored := tell(t, tell(t, state{}, "connectivity", `{"ConnectionId":"a","Status":"CONNECTED"}`, noon, true),
 		"v/DetailedChargeState", `"DetailedChargeStateCharging"`, noon, true)
-	read := charging.WithRead(tesla.ChargeState{ChargingState: "Charging"}, nil, "owner", at(11))
+	read := charging.withRead(tesla.ChargeState{ChargingState: "Charging"}, nil, "owner", at(11))
 	for _, row := range []struct {
 		when      string
-		s         State
+		s         state
 		minute    int
 		with, not who // an API
 	}{
-		{"nothing ever", State{}, 0, byNobody, byNobody},
+		{"nothing ever", state{}, 0, byNobody, byNobody},
 		{"the stream speaks", charging, 9, byStream, byStream},
 		{"silent while charging", charging, 10, byAPI, byNobody},
 		{"silent while idle", idle, 10, byAPI, byStream},
@@ -158,13 +158,13 @@ func TestTeller(t *testing.T) {
 		{"it has just connected", tell(t, gone, "connectivity", `{"ConnectionId":"b","Status":"CONNECTED"}`, at(60).Add(-29*time.Second), false), 60, byStream, byStream},
 		{"it connected, and said nothing", tell(t, gone, "connectivity", `{"ConnectionId":"b","Status":"CONNECTED"}`, at(60).Add(-30*time.Second), false), 60, byAPI, byNobody},
 		{"that it connected was stored", tell(t, gone, "connectivity", `{"ConnectionId":"b","Status":"CONNECTED"}`, at(60), true), 60, byAPI, byNobody},
-		{"the API failed a moment ago", idle.WithRead(tesla.ChargeState{}, tesla.ErrTemporary, "owner", at(11)), 20, byStream, byStream},
-		{"the API failed a moment ago, while charging", charging.WithRead(tesla.ChargeState{}, tesla.ErrTemporary, "owner", at(11)), 20, byNobody, byNobody},
-		{"the API failed ten minutes ago", idle.WithRead(tesla.ChargeState{}, tesla.ErrTemporary, "owner", at(11)), 21, byAPI, byStream},
-		{"nobody was logged in", idle.WithRead(tesla.ChargeState{}, tesla.ErrLoginRequired, "owner", at(11)), 12, byAPI, byStream},
-		{"there was no money", idle.WithRead(tesla.ChargeState{}, tesla.ErrOwnBudget, "owner", at(11)), 12, byAPI, byStream},
-		{"we gave it up", idle.WithRead(tesla.ChargeState{}, context.Canceled, "owner", at(11)), 12, byAPI, byStream},
-		{"the car did not answer", charging.WithRead(tesla.ChargeState{}, tesla.ErrAsleep, "owner", at(11)), 12, byStream, byStream},
+		{"the API failed a moment ago", idle.withRead(tesla.ChargeState{}, tesla.ErrTemporary, "owner", at(11)), 20, byStream, byStream},
+		{"the API failed a moment ago, while charging", charging.withRead(tesla.ChargeState{}, tesla.ErrTemporary, "owner", at(11)), 20, byNobody, byNobody},
+		{"the API failed ten minutes ago", idle.withRead(tesla.ChargeState{}, tesla.ErrTemporary, "owner", at(11)), 21, byAPI, byStream},
+		{"nobody was logged in", idle.withRead(tesla.ChargeState{}, tesla.ErrLoginRequired, "owner", at(11)), 12, byAPI, byStream},
+		{"there was no money", idle.withRead(tesla.ChargeState{}, tesla.ErrOwnBudget, "owner", at(11)), 12, byAPI, byStream},
+		{"we gave it up", idle.withRead(tesla.ChargeState{}, context.Canceled, "owner", at(11)), 12, byAPI, byStream},
+		{"the car did not answer", charging.withRead(tesla.ChargeState{}, tesla.ErrAsleep, "owner", at(11)), 12, byStream, byStream},
 		{"the stream is back", tell(t, read, "v/Soc", "50", at(22), false), 23, byStream, byStream},
 	} {
 		if with, not := row.s.teller(at(row.minute), silent, true), row.s.teller(at(row.minute), silent, false); with != row.with || not != row.not {
@@ -173,12 +173,12 @@ func TestTeller(t *testing.T) {
 	}
 	for _, row := range []struct {
 		when   string
-		s      State
+		s      state
 		minute int
 		want   bool
 	}{
-		{"nothing ever", State{}, 0, true},
-		{"asked a moment ago", State{}.WithVehicle("", tesla.ErrTemporary, noon), 9, false},
+		{"nothing ever", state{}, 0, true},
+		{"asked a moment ago", state{}.withVehicle("", tesla.ErrTemporary, noon), 9, false},
 		{"it speaks", charging, 9, false},
 		{"silent", charging, 10, true},
 		{"it went a moment ago", gone, 10, false},
