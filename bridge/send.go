@@ -184,10 +184,13 @@ func (c *car) weigh(p *pending, now time.Time) (v verdict, wake, settled bool) {
 	return v, false, settled
 }
 
+// roundedFor is how long the car's answer explains a low set point that is not quite what was asked; later, somebody else may have set it.
+const roundedFor = 10 * time.Minute
+
 // rounded tells that the car has taken p's value and shows another below 5 A: to send it again would change nothing.
 func (c *car) rounded(p *pending, now time.Time) bool {
-	_, stands := c.acknowledged(p, now)
-	return stands && p.req.thing == tesla.ChargeAmps && c.doc.ChargeAmps != nil && sameAmps(*c.doc.ChargeAmps, p.value)
+	age, stands := c.acknowledged(p, now)
+	return stands && age < roundedFor && p.req.thing == tesla.ChargeAmps && c.doc.ChargeAmps != nil && sameAmps(*c.doc.ChargeAmps, p.value)
 }
 
 func (c *car) weighAsleep(p *pending) (v verdict, wake, settled bool) {

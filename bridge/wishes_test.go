@@ -102,6 +102,10 @@ func TestRoundedAmpsAreNotSentForEver(t *testing.T) {
 		r.send("charge_amps", "1")
 		r.pass(20 * time.Second)
 		r.wantExecuted("set_charging_amps", "set_charging_amps", "set_charging_amps", "set_charging_amps")
+		r.pass(roundedFor) // and so is the same one, when what the car shows may be somebody else's
+		r.send("charge_amps", "1")
+		r.pass(20 * time.Second)
+		r.wantExecuted("set_charging_amps", "set_charging_amps", "set_charging_amps", "set_charging_amps", "set_charging_amps")
 	})
 }
 
