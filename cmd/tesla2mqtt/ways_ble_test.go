@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -29,10 +30,11 @@ func TestBrokenUnderWay(t *testing.T) {
 // TestConnectingEndsWithTheCommand: a command whose time runs out while the car is still searched for is answered then.
 func TestConnectingEndsWithTheCommand(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		link := ble.NewRadio("hci0").Link("5YJ3E1EA7KF317000")
-		link.Close() // there is nothing to connect to, and nobody to ask
+		near := newAir(&Config{StateDir: t.TempDir()}, slog.New(slog.DiscardHandler))
+		car := near.open("5YJ3E1EA7KF317000")
+		car.link.Close() // there is nothing to connect to, and nobody to ask
 		began := time.Now()
-		err := (&nearCar{link: link}).over(tesla.Until(t.Context(), began), func(context.Context) error {
+		err := car.over(tesla.Until(t.Context(), began), func(context.Context) error {
 			t.Error("it was done")
 			return nil
 		})
