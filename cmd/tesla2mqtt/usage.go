@@ -43,8 +43,8 @@ func usageOf(name string) string {
 var usages = map[string]string{
 	"run": `Usage: tesla2mqtt run
 
-Runs the bridge until Ctrl-C or SIGTERM; the last line of the log says what the topics tell then. Without login, broker or Tesla it stays up, says so, and goes on by itself once
-they are there. Only a faulty configuration ends it (exit code 2).
+Runs the bridge until Ctrl-C or SIGTERM; the last line of the log says what the topics tell then. Without login, broker or
+Tesla it stays up, says so, and goes on by itself once they are there. Only a faulty configuration ends it (exit code 2).
 `,
 	"login": `Usage: tesla2mqtt login [-issuer URL]
 
