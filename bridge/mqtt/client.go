@@ -84,7 +84,11 @@ func (c *Client) Run(ctx context.Context) error {
 		v := pace.after(err, lasted, time.Now(), c.o.ClientID)
 		c.report(v)
 		if !sleep(ctx, v.wait) {
-			c.gauge.disconnected(StateConnecting, c.neverThere())
+			parting := c.neverThere()
+			if v.state == StateInUse {
+				parting = c.replaced()
+			}
+			c.gauge.disconnected(StateConnecting, parting)
 			return nil
 		}
 	}
@@ -95,10 +99,14 @@ func (c *Client) neverThere() string {
 	return "there was no connection; the broker has said offline on " + c.o.StateTopic + " by itself, if it ever had us"
 }
 
+func (c *Client) replaced() string {
+	return "another bridge may be in our place, so nothing was said on " + c.o.StateTopic
+}
+
 func (c *Client) parting(clean, probing bool) string {
 	switch {
 	case probing:
-		return "another bridge may be in our place, so nothing was said on " + c.o.StateTopic
+		return c.replaced()
 	case clean:
 		return c.o.StateTopic + " says offline"
 	}

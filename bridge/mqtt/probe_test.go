@@ -49,23 +49,27 @@ func TestInvariant2TheOlderOfTwoTakesNothing(t *testing.T) {
 	})
 }
 
-// An instance that is stopped while it only looks in does not say "offline" for the one that serves.
-func TestStopWhileProbing(t *testing.T) {
-	inBubble(t, nil, func(t *testing.T, b *bench) {
-		b.client.Publish(infoTopic, []byte("older"), true)
-		if err := b.broker.Publish(infoTopic, "newer", true); err != nil {
-			t.Fatal(err)
-		}
-		b.start()
-		b.after(time.Second)
-		if err := b.broker.Publish(stateTopic, "online", true); err != nil {
-			t.Fatal(err)
-		}
-		b.after(inUsePause)
-		b.stop()
-		b.wantParting("another bridge may be in our place")
-		b.wantTruth(map[string]string{stateTopic: "online"})
-	})
+// An instance that is stopped while it steps back, or only looks in, does not say "offline" for the one that serves.
+func TestStopWhileAnotherServes(t *testing.T) {
+	for name, pause := range map[string]time.Duration{"stepped back": 0, "looking in": inUsePause} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, nil, func(t *testing.T, b *bench) {
+				b.client.Publish(infoTopic, []byte("older"), true)
+				if err := b.broker.Publish(infoTopic, "newer", true); err != nil {
+					t.Fatal(err)
+				}
+				b.start()
+				b.after(time.Second)
+				if err := b.broker.Publish(stateTopic, "online", true); err != nil {
+					t.Fatal(err)
+				}
+				b.after(pause)
+				b.stop()
+				b.wantParting("another bridge may be in our place")
+				b.wantTruth(map[string]string{stateTopic: "online"})
+			})
+		})
+	}
 }
 
 // A broker whose access rules swallow what we publish says nothing; health has to.
